@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What ctrl asks of the data plane. Implemented by dataplane/io (workers on DPDK) and, for tests of
+ * ctrl alone, by tests/support. All calls come from the control thread.
+ */
+#ifndef WEIR_DATAPLANE_H
+#define WEIR_DATAPLANE_H
+
+#include "weir/node.h"
+#include "weir/stats.h"
+
+/**
+ * Start EAL, ports and workers. The calling thread becomes EAL's main lcore and stays the control
+ * thread.
+ *
+ * @param node   kept by reference until dataplane_stop()
+ * @param first  snapshot the workers start with (may have no listeners)
+ * @param err    receives one sentence when it fails
+ * @return       0, or -errno with nothing left running
+ */
+int dataplane_start(const struct node *node, struct snapshot *first, char *err, size_t err_size);
+
+/**
+ * Make a snapshot the current one: one release store. Returns at once; the workers pick it up at the
+ * top of their loops. The old snapshot stays valid until dataplane_released() says otherwise.
+ */
+void dataplane_publish(struct snapshot *next);
+
+/** Has every worker taken up this generation (or a later one)? Never blocks. */
+bool dataplane_in_effect(uint64_t generation);
+
+/** Time from publish of the current generation until the last worker had it, in ns; 0: not yet. */
+uint64_t dataplane_effect_ns(void);
+
+/**
+ * May this snapshot be freed: not the current one, every worker has been quiescent since it was
+ * replaced, and no request routed under it is in flight? Never blocks.
+ */
+bool dataplane_released(const struct snapshot *old);
+
+uint32_t dataplane_workers(void);
+const struct worker_stats *dataplane_stats(uint32_t worker);
+
+struct port_status {
+	const char *name, *device, *driver;
+	uint8_t mac[6];
+	bool link_up;
+	uint32_t speed_mbps;
+	uint16_t rx_queues, tx_queues;
+	const char *steering; /* "single worker", "rss", "hand-off" */
+	bool rx_csum, tx_csum; /* done by the device */
+	uint64_t rx_pkts, rx_bytes, rx_missed, rx_errors, rx_nombuf;
+	uint64_t tx_pkts, tx_bytes, tx_errors;
+};
+
+uint32_t dataplane_ports(void);
+/** Fill status of port i; false if there is no such port. */
+bool dataplane_port(uint32_t i, struct port_status *out);
+
+struct pool_status {
+	uint32_t total, in_use;
+};
+struct pool_status dataplane_pool(void);
+
+/** Stop accepting connections; finish requests; keep-alive responses get "connection: close". */
+void dataplane_drain(void);
+/** Accept again after dataplane_drain(). */
+void dataplane_undrain(void);
+bool dataplane_draining(void);
+/** Client connections still open, over all workers. */
+uint64_t dataplane_clients(void);
+
+/** Stop the workers, reset what is still open, free ports and memory. */
+void dataplane_stop(void);
+
+#endif
