@@ -47,7 +47,7 @@ struct port_status {
 	bool link_up;
 	uint32_t speed_mbps;
 	uint16_t rx_queues, tx_queues;
-	const char *steering; /* "single worker", "rss", "hand-off" */
+	const char *steering;  /* "single worker", "rss", "hand-off" */
 	bool rx_csum, tx_csum; /* done by the device */
 	uint64_t rx_pkts, rx_bytes, rx_missed, rx_errors, rx_nombuf;
 	uint64_t tx_pkts, tx_bytes, tx_errors;

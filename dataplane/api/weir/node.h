@@ -9,10 +9,10 @@
 #include "weir/addr.h"
 #include "weir/snapshot.h"
 
-#define NODE_PORTS_MAX     16
-#define NODE_ADDRS_MAX     16
-#define NODE_ROUTES_MAX    64
-#define NODE_SOURCES_MAX   16
+#define NODE_PORTS_MAX   16
+#define NODE_ADDRS_MAX   16
+#define NODE_ROUTES_MAX  64
+#define NODE_SOURCES_MAX 16
 
 struct node_prefix {
 	struct ip_addr addr;
@@ -37,23 +37,24 @@ struct node_port {
 };
 
 struct node_limits {
-	uint32_t conns;            /* TCP connections a worker, both sides together */
-	uint32_t backlog;          /* half-open connections a worker before SYN cookies */
-	uint32_t header_bytes;     /* of one request or response head; 431 / 502 over it */
-	uint32_t pending_requests; /* waiting for a connection, per endpoint and worker; 503 over it */
-	uint32_t upstream_conns;   /* per endpoint and worker */
-	uint32_t dests;            /* slots for statistics: destinations of all routes */
-	uint32_t endpoints;        /* slots for endpoints, subsets and splits */
+	uint32_t conns;        /* TCP connections a worker, both sides together */
+	uint32_t backlog;      /* half-open connections a worker before SYN cookies */
+	uint32_t header_bytes; /* of one request or response head; 431 / 502 over it */
+	uint32_t
+		pending_requests; /* waiting for a connection, per endpoint and worker; 503 over it */
+	uint32_t upstream_conns;             /* per endpoint and worker */
+	uint32_t dests;                      /* slots for statistics: destinations of all routes */
+	uint32_t endpoints;                  /* slots for endpoints, subsets and splits */
 	uint32_t rcvbuf_bytes, sndbuf_bytes; /* per connection */
 };
 
 struct node_times {
-	uint64_t client_idle_us;     /* keep-alive connection without a request */
-	uint64_t client_header_us;   /* from first byte of a request to the end of its head */
-	uint64_t upstream_idle_us;   /* pooled connection */
-	uint64_t stream_idle_us;     /* request or response body, or tunnel, without a byte */
-	uint64_t drain_us;           /* bound on draining */
-	uint64_t idle_sleep_us;      /* longest sleep of an idle worker; 0: poll always */
+	uint64_t client_idle_us;   /* keep-alive connection without a request */
+	uint64_t client_header_us; /* from first byte of a request to the end of its head */
+	uint64_t upstream_idle_us; /* pooled connection */
+	uint64_t stream_idle_us;   /* request or response body, or tunnel, without a byte */
+	uint64_t drain_us;         /* bound on draining */
+	uint64_t idle_sleep_us;    /* longest sleep of an idle worker; 0: poll always */
 };
 
 struct node {
@@ -64,10 +65,11 @@ struct node {
 	uint16_t worker_cores[WEIR_WORKERS_MAX]; /* CPU numbers; one CPU may appear twice */
 	struct node_port ports[NODE_PORTS_MAX];
 	struct node_route routes[NODE_ROUTES_MAX];
-	struct ip_addr sources[NODE_SOURCES_MAX]; /* for upstream connections; none: the port's own */
+	struct ip_addr
+		sources[NODE_SOURCES_MAX]; /* for upstream connections; none: the port's own */
 	uint16_t source_port_min, source_port_max; /* host order, inclusive */
-	bool huge;             /* false: --no-huge */
-	bool in_memory;        /* --in-memory: leaves no files behind */
+	bool huge;                                 /* false: --no-huge */
+	bool in_memory;                            /* --in-memory: leaves no files behind */
 	uint32_t memory_mib;   /* EAL memory without hugepages, or a bound with them; 0: default */
 	uint32_t mempool_bufs; /* packet buffers of the node; 0: computed from the limits */
 	uint16_t buf_bytes;    /* data room of a packet buffer, without headroom */

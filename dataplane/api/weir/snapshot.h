@@ -50,7 +50,7 @@ enum match_op {
 struct str_match {
 	uint8_t op; /* enum match_op */
 	bool nocase;
-	struct str text;              /* EXACT, PREFIX: what to compare with; REGEX: the pattern's text */
+	struct str text; /* EXACT, PREFIX: what to compare with; REGEX: the pattern's text */
 	const struct hs_database *db; /* REGEX: block-mode database of this one pattern, anchored */
 };
 
@@ -81,8 +81,9 @@ struct query_match {
  * a clause without conditions matches everything. method, scheme and authority are in headers[].
  */
 struct clause {
-	struct str_match uri; /* on the normalised path without query; REGEX is decided by vhost->db only */
-	bool uri_in_db;       /* the uri condition is pattern number "index of this clause" in vhost->db */
+	struct str_match
+		uri; /* on the normalised path without query; REGEX is decided by vhost->db only */
+	bool uri_in_db; /* the uri condition is pattern number "index of this clause" in vhost->db */
 	uint16_t n_headers;
 	uint16_t n_queries;
 	const struct header_match *headers;
@@ -92,7 +93,7 @@ struct clause {
 };
 
 struct vhost {
-	struct str name;  /* the host pattern: "a.example.com", "*.example.com", "*" */
+	struct str name; /* the host pattern: "a.example.com", "*.example.com", "*" */
 	uint32_t n_clauses;
 	const struct clause *clauses;
 	const struct hs_database *db; /* NULL: compare the uri conditions one by one */
@@ -134,14 +135,14 @@ static inline uint64_t host_hash(struct str name)
 
 enum value_part_kind {
 	VALUE_LITERAL,
-	VALUE_REQ,           /* %REQ(name)%: a request header, empty when missing */
-	VALUE_CLIENT_ADDR,   /* %DOWNSTREAM_REMOTE_ADDRESS% with port */
-	VALUE_CLIENT_IP,     /* %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% */
-	VALUE_PROTOCOL,      /* %PROTOCOL% "HTTP/1.1" */
+	VALUE_REQ,         /* %REQ(name)%: a request header, empty when missing */
+	VALUE_CLIENT_ADDR, /* %DOWNSTREAM_REMOTE_ADDRESS% with port */
+	VALUE_CLIENT_IP,   /* %DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT% */
+	VALUE_PROTOCOL,    /* %PROTOCOL% "HTTP/1.1" */
 };
 
 struct value_part {
-	uint8_t kind; /* enum value_part_kind */
+	uint8_t kind;    /* enum value_part_kind */
 	struct str text; /* LITERAL: the bytes; REQ: lower-case field name */
 };
 
@@ -154,7 +155,8 @@ enum header_op_kind {
 struct header_op {
 	uint8_t kind; /* enum header_op_kind */
 	uint16_t n_parts;
-	struct str name; /* as written; compared without case. Host (request set/add) is handled as authority */
+	struct str
+		name; /* as written; compared without case. Host (request set/add) is handled as authority */
 	const struct value_part *parts;
 };
 
@@ -178,7 +180,7 @@ enum redirect_port {
 };
 
 struct redirect {
-	uint16_t status; /* 301, 302, 303, 307, 308 */
+	uint16_t status;   /* 301, 302, 303, 307, 308 */
 	uint8_t port_from; /* enum redirect_port */
 	uint16_t port;
 	struct str scheme;    /* absent: the request's */
@@ -192,9 +194,11 @@ struct direct_response {
 };
 
 struct dest {
-	const struct subset *subset; /* NULL: host or subset unknown, answer 503 with an empty body */
+	const struct subset
+		*subset; /* NULL: host or subset unknown, answer 503 with an empty body */
 	uint32_t weight;
-	struct header_ops request_ops; /* applied after the route's, see header_ops of struct route */
+	struct header_ops
+		request_ops; /* applied after the route's, see header_ops of struct route */
 	struct header_ops response_ops;
 	struct slot stats; /* struct dest_stats */
 	struct str name;   /* "host|subset|port", for stats */
@@ -205,7 +209,8 @@ struct dest {
  * in a row hit every destination exactly in its share. table[i] is an index into dests.
  */
 struct split {
-	struct slot slot; /* struct split_state: identity is the route with its destinations and weights */
+	struct slot
+		slot; /* struct split_state: identity is the route with its destinations and weights */
 	uint32_t n_dests;
 	uint32_t n_table; /* >= 1 */
 	const struct dest *dests;
@@ -213,19 +218,21 @@ struct split {
 };
 
 struct route {
-	struct str name;   /* "namespace/virtual-service/rule" for people, stats, logs */
-	struct str source; /* "file:line:column" of the rule, or empty */
-	uint8_t kind;      /* enum route_kind */
-	bool rewrite_host; /* authority is set */
+	struct str name;     /* "namespace/virtual-service/rule" for people, stats, logs */
+	struct str source;   /* "file:line:column" of the rule, or empty */
+	uint8_t kind;        /* enum route_kind */
+	bool rewrite_host;   /* authority is set */
 	uint64_t timeout_us; /* 0: none. Runs from the end of the request, includes retries */
-	struct str rewrite_uri;  /* absent: none. Replaces the prefix that matched, else the whole path */
-	struct str authority;    /* new Host, when rewrite_host */
-	struct header_ops request_ops;  /* route level, before the destination's */
+	struct str
+		rewrite_uri; /* absent: none. Replaces the prefix that matched, else the whole path */
+	struct str authority;          /* new Host, when rewrite_host */
+	struct header_ops request_ops; /* route level, before the destination's */
 	struct header_ops response_ops;
-	const struct split *split;               /* FORWARD */
-	const struct redirect *redirect;         /* REDIRECT */
-	const struct direct_response *direct;    /* DIRECT */
-	struct slot stats; /* struct dest_stats of the route itself: REDIRECT and DIRECT count here */
+	const struct split *split;            /* FORWARD */
+	const struct redirect *redirect;      /* REDIRECT */
+	const struct direct_response *direct; /* DIRECT */
+	struct slot
+		stats; /* struct dest_stats of the route itself: REDIRECT and DIRECT count here */
 };
 
 /* ---- upstream --------------------------------------------------------------------------- */
@@ -240,18 +247,21 @@ struct endpoint {
 	struct ip_addr addr;
 	be16_t port;
 	uint32_t weight; /* >= 1 */
-	struct slot slot; /* struct endpoint_state: pools, active requests; identity is address, port and subset key */
-	struct str name;  /* "address:port", or the WorkloadEntry's name and that, for people */
+	struct slot
+		slot; /* struct endpoint_state: pools, active requests; identity is address, port and subset key */
+	struct str name; /* "address:port", or the WorkloadEntry's name and that, for people */
 };
 
 /* Endpoints of one (host, port, subset): Envoy calls it a cluster. */
 struct subset {
-	struct str name;   /* "outbound|80|v1|httpbin.sample-app.svc.cluster.local" as Istio names it */
-	struct slot slot;  /* struct subset_state: round-robin cursor */
-	uint8_t policy;    /* enum balance_policy */
+	struct str
+		name; /* "outbound|80|v1|httpbin.sample-app.svc.cluster.local" as Istio names it */
+	struct slot slot; /* struct subset_state: round-robin cursor */
+	uint8_t policy;   /* enum balance_policy */
 	uint64_t connect_timeout_us;
 	uint32_t n_endpoints; /* 0: answer 503 "no healthy upstream" */
-	uint32_t n_table;     /* 0 when all weights are equal; else a smooth weighted order for ROUND_ROBIN and RANDOM */
+	uint32_t
+		n_table; /* 0 when all weights are equal; else a smooth weighted order for ROUND_ROBIN and RANDOM */
 	const struct endpoint *endpoints;
 	const uint16_t *table; /* indexes into endpoints, each in its share */
 };
@@ -276,9 +286,10 @@ struct snapshot {
 	uint32_t n_listeners;
 	uint32_t n_workers;
 	const struct listener *listeners;
-	struct hs_scratch *scratch[WEIR_WORKERS_MAX]; /* worker: its own only; NULL when no database is used */
-	struct inflight inflight[WEIR_WORKERS_MAX];   /* worker: its own only */
-	void *owner; /* ctrl's handle for freeing it */
+	struct hs_scratch *
+		scratch[WEIR_WORKERS_MAX]; /* worker: its own only; NULL when no database is used */
+	struct inflight inflight[WEIR_WORKERS_MAX]; /* worker: its own only */
+	void *owner;                                /* ctrl's handle for freeing it */
 };
 
 #endif

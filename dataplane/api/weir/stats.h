@@ -35,7 +35,8 @@ static inline uint32_t latency_bucket(uint64_t us)
 	if (us < (1u << LATENCY_SUB_BITS))
 		return (uint32_t)us;
 	shift = 63u - (uint32_t)__builtin_clzll(us) - LATENCY_SUB_BITS;
-	b = ((shift + 1) << LATENCY_SUB_BITS) + (uint32_t)((us >> shift) & ((1u << LATENCY_SUB_BITS) - 1));
+	b = ((shift + 1) << LATENCY_SUB_BITS) +
+	    (uint32_t)((us >> shift) & ((1u << LATENCY_SUB_BITS) - 1));
 	return b < LATENCY_BUCKETS ? b : LATENCY_BUCKETS - 1;
 }
 
@@ -46,19 +47,21 @@ static inline uint64_t latency_floor(uint32_t b)
 
 	if (shift == 0)
 		return b;
-	return (uint64_t)((1u << LATENCY_SUB_BITS) | (b & ((1u << LATENCY_SUB_BITS) - 1))) << (shift - 1);
+	return (uint64_t)((1u << LATENCY_SUB_BITS) | (b & ((1u << LATENCY_SUB_BITS) - 1)))
+	       << (shift - 1);
 }
 
 /* Of one destination of one route (or of a route that answers by itself); index: slot of the dest. */
 struct dest_stats {
 	uint32_t epoch; /* slot's epoch these figures belong to; others mean zero */
 	uint32_t pad;
-	uint64_t picks;      /* requests the split sent here (retries do not pick again) */
-	uint64_t active;     /* requests in progress */
-	uint64_t status[6];  /* responses by class: [1] 1xx .. [5] 5xx, [0] none (client gone, cut off) */
-	uint64_t local;      /* responses made by Weir itself (5xx local replies), also in status[] */
-	uint64_t rx_bytes;   /* response body bytes received from the endpoint */
-	uint64_t tx_bytes;   /* request body bytes sent to the endpoint */
+	uint64_t picks;  /* requests the split sent here (retries do not pick again) */
+	uint64_t active; /* requests in progress */
+	uint64_t status
+		[6]; /* responses by class: [1] 1xx .. [5] 5xx, [0] none (client gone, cut off) */
+	uint64_t local;    /* responses made by Weir itself (5xx local replies), also in status[] */
+	uint64_t rx_bytes; /* response body bytes received from the endpoint */
+	uint64_t tx_bytes; /* request body bytes sent to the endpoint */
 	uint64_t latency_us_sum;
 	uint32_t latency[LATENCY_BUCKETS]; /* request's last byte in to response's last byte out */
 };
@@ -73,7 +76,7 @@ struct endpoint_stats {
 	uint64_t idle;     /* open and in the pool */
 	uint64_t connects; /* attempts */
 	uint64_t connect_fails;
-	uint64_t resets;   /* closed by the endpoint before a whole response */
+	uint64_t resets; /* closed by the endpoint before a whole response */
 };
 
 /* Everything one worker counts. ctrl: read only. */

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Layers 2 and 3 of one worker: parse frames in, build frames out, resolve neighbours.
+ *
+ *   frame -> net_parse() -> struct pkt -> TCP | ICMP | ARP | NDP
+ *   TCP   -> net_send_tcp() -> route -> neighbour -> Ethernet, VLAN, IP headers, checksums -> net_out
+ *
+ * Every worker has its own struct net with its own neighbour table (share nothing). io delivers ARP
+ * and NDP packets to every worker so that all learn; only the worker that answers replies. What is to
+ * be sent is appended to net_out(port); io drains it after every burst.
+ */
+#ifndef WEIR_NET_H
+#define WEIR_NET_H
+
+#include "buf.h"
+
+#include "weir/addr.h"
+#include "weir/drops.h"
+#include "weir/node.h"
+
+enum pkt_kind {
+	PKT_TCP,
+	PKT_ICMP, /* ICMP and ICMPv6 except NDP */
+	PKT_ARP,
+	PKT_NDP,
+};
+
+/* A parsed frame. Pointers go into the buffer, whose view then starts at the L4 (or ARP) header. */
+struct pkt {
+	struct buf *buf;
+	uint8_t kind; /* enum pkt_kind */
+	uint8_t port; /* index of the port it came in on */
+	uint8_t ttl;
+	uint8_t tos; /* DSCP and ECN bits */
+	struct ip_addr src, dst;
+	const uint8_t *eth; /* Ethernet header */
+	const uint8_t *l3;
+	uint8_t *l4;         /* == buf->data */
+	uint16_t l4_len;     /* bytes of L4 header and payload: padding cut off; == buf->len */
+	be16_t sport, dport; /* TCP only */
+};
+
+enum net_tx_flag {
+	NET_TX_IP_CSUM = 1 << 0, /* device is to write the IPv4 header checksum */
+	NET_TX_TCP_CSUM =
+		1 << 1, /* device is to write the TCP checksum; pseudo-header sum is in place */
+};
+
+/* One frame to be sent. The entry holds one reference to buf. */
+struct net_tx {
+	struct buf *buf;
+	uint8_t *frame; /* first byte of the Ethernet header, inside buf */
+	uint16_t len;   /* bytes of the frame */
+	uint8_t flags;  /* enum net_tx_flag */
+	uint8_t l2_len;
+	uint8_t l3_len;
+};
+
+#define NET_OUT_MAX 1024
+
+struct net_out {
+	uint32_t n;
+	struct net_tx tx[NET_OUT_MAX];
+};
+
+/* What io tells net of a port at start. */
+struct net_port {
+	uint8_t mac[6];
+	uint16_t vlan; /* 0: none */
+	uint16_t mtu;
+	bool tx_ip_csum, tx_tcp_csum; /* the device writes them */
+	uint32_t n_addrs;
+	struct node_prefix
+		addrs[NODE_ADDRS_MAX]; /* net adds the IPv6 link-local one, from the MAC */
+};
+
+/*
+ * A resolved way to a destination, cached by whoever sends often. Zero it, set nothing:
+ * net_send_tcp() fills it, and fills it again when the neighbour changes.
+ */
+struct net_path {
+	uint32_t neigh;     /* index + 1 into the neighbour table; 0: not looked up */
+	uint32_t neigh_gen; /* generation of that entry */
+	uint16_t mtu;       /* bytes of IP packet on the way out */
+	uint8_t port;
+	uint8_t pad;
+};
+
+struct net; /* fields in net_state.h; opaque to TCP and above */
+
+#define NET_HEADROOM    58 /* Ethernet 14 + VLAN 4 + IPv6 40 */
+#define NET_SUM_UNKNOWN UINT32_MAX
+
+/** Bytes of memory for one worker's struct net with up to max_neighs neighbours. */
+size_t net_bytes(uint32_t max_neighs);
+
+/**
+ * @param memory    net_bytes() bytes, aligned to 64
+ * @param node      static routes and the number of ports are taken from here; kept by reference
+ * @param ports     one per port of the node, as the devices are; copied
+ * @param answers   this worker answers ARP, NDP and ICMP echo and announces addresses (worker 0)
+ * @param counters  indexed by enum counter
+ */
+struct net *net_init(void *memory, uint32_t max_neighs, const struct node *node,
+                     const struct net_port *ports, struct buf_pool *pool, bool answers,
+                     uint64_t *counters);
+
+/** Free what waits for neighbours or in net_out() (at shutdown). */
+void net_fini(struct net *n);
+
+/**
+ * Parse a received frame.
+ *
+ * @param b  the frame; consumed when the result is not DROP_COUNT
+ * @return   DROP_COUNT: p is filled and p->buf is the caller's; anything else: the packet ended
+ *           there and b is freed
+ *
+ * Verifies Ethernet, VLAN, IP header, IPv4 checksum, lengths, that the destination is ours, that the
+ * source is acceptable. Does not verify L4 checksums. Sources: RFC 791, 8200, 826, 4861.
+ */
+enum drop net_parse(struct net *n, struct buf *b, struct pkt *p);
+
+/** Handle an ARP, NDP or ICMP packet that net_icmp_error() did not claim; consumes p->buf. */
+enum drop net_input(struct net *n, struct pkt *p, uint64_t now_us);
+
+/* An ICMP error about a TCP segment of ours: packet too big, fragmentation needed, unreachable. */
+struct net_icmp_error {
+	struct ip_addr local, remote; /* local: our side of the quoted segment */
+	be16_t lport, rport;
+	uint32_t seq; /* host order, of the quoted segment */
+	uint16_t mtu; /* next-hop MTU; 0: not told (RFC 1191 section 5), or not about size */
+	bool too_big;
+	bool hard; /* port or protocol unreachable */
+};
+
+/**
+ * Read an ICMP or ICMPv6 error quoting one of our TCP segments. Does not consume p->buf.
+ *
+ * @return true when p is such an error and out is filled (the caller then frees the buffer and
+ *         counts DROP_ICMP_TCP); false: pass p to net_input()
+ */
+bool net_icmp_error(const struct net *n, const struct pkt *p, struct net_icmp_error *out);
+
+/**
+ * Send a TCP segment.
+ *
+ * @param path  cached way of this connection, see struct net_path
+ * @param src   our address: one of the node's
+ * @param b     consumed (one reference). The segment lies in it at l4, len bytes, with at least
+ *              NET_HEADROOM writable bytes in front
+ * @param sum   folded one's complement sum of the payload (the bytes after the TCP header), or
+ *              NET_SUM_UNKNOWN
+ * @return      0, or -ENETUNREACH (no route), -ENOBUFS (queue of the unresolved neighbour full);
+ *              b is consumed in any case, and counted
+ *
+ * Writes the TCP checksum (the caller zeroed the field) unless the device does.
+ */
+struct net_segment {
+	const struct ip_addr *src, *dst;
+	uint8_t *l4;
+	uint16_t len;
+	uint32_t sum;
+};
+int net_send_tcp(struct net *n, struct net_path *path, struct buf *b,
+                 const struct net_segment *seg);
+
+/** MTU towards dst, bytes of IP packet; 0 when there is no route. Fills path as net_send_tcp() does. */
+uint16_t net_mtu(struct net *n, struct net_path *path, const struct ip_addr *dst);
+
+/** The address of ours to use towards dst: on the port of the route, same family. NULL: no route. */
+const struct ip_addr *net_source(struct net *n, const struct ip_addr *dst);
+
+/** Is this address one of the node's (any port)? */
+bool net_is_ours(const struct net *n, const struct ip_addr *a);
+
+/** Retry, age and refresh neighbours, announce ourselves. Cheap when nothing is due. */
+void net_tick(struct net *n, uint64_t now_us);
+
+/** A time before which net_tick() has nothing to do; UINT64_MAX: idle. */
+uint64_t net_next(const struct net *n);
+
+/** Frames to be sent on a port. io sends them, then sets n = 0. */
+struct net_out *net_out(struct net *n, uint32_t port);
+
+#endif

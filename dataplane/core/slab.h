@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A fixed number of objects of one size in memory that the caller gives. No allocation ever again;
+ * free objects form a stack, so the last one freed, still in cache, is the next one given.
+ */
+#ifndef WEIR_SLAB_H
+#define WEIR_SLAB_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct slab {
+	uint8_t *base;
+	uint32_t size; /* bytes of an object */
+	uint32_t total;
+	uint32_t used;     /* objects given out */
+	uint32_t fresh;    /* objects from here on were never given out */
+	uint32_t free_top; /* index + 1 of the first free object, 0: none */
+};
+
+/** Bytes of memory that a slab of n objects of this size needs. */
+size_t slab_bytes(uint32_t n, uint32_t size);
+
+/** @param memory  slab_bytes() bytes, aligned to 64; need not be zeroed */
+void slab_init(struct slab *s, void *memory, uint32_t n, uint32_t size);
+
+/** An object with undefined contents, or NULL when all are given out. */
+void *slab_get(struct slab *s);
+
+void slab_put(struct slab *s, void *object);
+
+static inline uint32_t slab_index(const struct slab *s, const void *object)
+{
+	return (uint32_t)((size_t)((const uint8_t *)object - s->base) / s->size);
+}
+
+static inline void *slab_at(const struct slab *s, uint32_t index)
+{
+	return s->base + (size_t)index * s->size;
+}
+
+#endif
