@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Which rule a request meets: listener, then virtual host, then the first clause whose conditions all
+ * hold. Reads the snapshot only; the scratch is the worker's own.
+ *
+ * First match in document order, whatever the number of rules: one Hyperscan scan sets a bit per
+ * clause whose uri condition holds, and the lowest bits are tried in order for the rest.
+ */
+#ifndef WEIR_ROUTE_H
+#define WEIR_ROUTE_H
+
+#include "http1.h"
+
+#include "weir/snapshot.h"
+
+#define ROUTE_CLAUSES_MAX 65536 /* of one virtual host; the builder refuses more */
+
+/** Index of the listener on this address and port (the more specific address wins), or -1. */
+int route_listener(const struct snapshot *s, const struct ip_addr *addr, be16_t port);
+
+/**
+ * The virtual host for a Host header: port stripped, case ignored, exact name, else the longest
+ * suffix pattern, else "*". NULL: none, answer 404.
+ */
+const struct vhost *route_host(const struct listener *l, struct str authority);
+
+/** Bit set for route_match(), one per worker: ROUTE_CLAUSES_MAX bits. Opaque; zero it once. */
+struct route_bits {
+	uint64_t words[ROUTE_CLAUSES_MAX / 64];
+	uint64_t dirty[ROUTE_CLAUSES_MAX / 4096];
+};
+
+/**
+ * The first clause of v that the request meets; NULL: none, answer 404.
+ *
+ * @param scratch  this worker's scratch of the snapshot that v belongs to; may be NULL when the
+ *                 snapshot has no database
+ */
+const struct clause *route_match(const struct vhost *v, const struct http1_request *r,
+                                 struct hs_scratch *scratch, struct route_bits *bits);
+
+#endif
