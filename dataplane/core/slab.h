@@ -18,7 +18,7 @@ struct slab {
 	uint32_t free_top; /* index + 1 of the first free object, 0: none */
 };
 
-/** Bytes of memory that a slab of n objects of this size needs. */
+/** Bytes of memory that a slab of n objects of this size (at least 4 bytes each) needs. */
 size_t slab_bytes(uint32_t n, uint32_t size);
 
 /** @param memory  slab_bytes() bytes, aligned to 64; need not be zeroed */
@@ -27,6 +27,7 @@ void slab_init(struct slab *s, void *memory, uint32_t n, uint32_t size);
 /** An object with undefined contents, or NULL when all are given out. */
 void *slab_get(struct slab *s);
 
+/** Take an object of this slab back; its contents are lost. */
 void slab_put(struct slab *s, void *object);
 
 static inline uint32_t slab_index(const struct slab *s, const void *object)

@@ -27,7 +27,9 @@ struct timer {
 
 struct timer_wheel {
 	uint64_t now_tick;
-	uint64_t armed; /* number of armed timers */
+	uint64_t armed;                               /* number of armed timers */
+	struct timer *due;                            /* being fired by timer_turn() */
+	uint64_t map[TIMER_LEVELS][TIMER_SLOTS / 64]; /* bit set: slot is not empty */
 	struct timer *slots[TIMER_LEVELS][TIMER_SLOTS];
 };
 
@@ -51,8 +53,8 @@ static inline bool timer_armed(const struct timer *t)
 void timer_turn(struct timer_wheel *w, uint64_t now_us, timer_fn *fn, void *arg);
 
 /**
- * A time not later than the next deadline, so that sleeping until then is safe; UINT64_MAX when none
- * is armed.
+ * A time before which timer_turn() fires nothing, so that sleeping until then delays no timer: at
+ * most one tick after the next deadline, and earlier for a far one. UINT64_MAX when none is armed.
  */
 uint64_t timer_next(const struct timer_wheel *w);
 

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A fixed number of objects of one size.
+ *
+ * Objects that were never given out lie behind fresh, so nothing is written at start and memory
+ * that is never needed is never touched. A free object's first four bytes hold the index + 1 of the
+ * next free one.
+ */
+#include "slab.h"
+
+#include <string.h>
+
+size_t slab_bytes(uint32_t n, uint32_t size)
+{
+	return (size_t)n * size;
+}
+
+void slab_init(struct slab *s, void *memory, uint32_t n, uint32_t size)
+{
+	*s = (struct slab){.base = memory, .size = size, .total = n};
+}
+
+void *slab_get(struct slab *s)
+{
+	void *object;
+
+	if (s->free_top) {
+		object = slab_at(s, s->free_top - 1);
+		memcpy(&s->free_top, object, sizeof(s->free_top));
+	} else if (s->fresh < s->total) {
+		object = slab_at(s, s->fresh++);
+	} else {
+		return NULL;
+	}
+	s->used++;
+	return object;
+}
+
+void slab_put(struct slab *s, void *object)
+{
+	memcpy(object, &s->free_top, sizeof(s->free_top));
+	s->free_top = slab_index(s, object) + 1;
+	s->used--;
+}
