@@ -13,7 +13,8 @@
 
 #include "weir/snapshot.h"
 
-#define ROUTE_CLAUSES_MAX 65536 /* of one virtual host; the builder refuses more */
+#define ROUTE_CLAUSES_MAX 65536      /* of one virtual host; the builder refuses more */
+#define ROUTE_JOINED_MAX  (1u << 20) /* bytes; limits.header is no more */
 
 /** Index of the listener on this address and port (the more specific address wins), or -1. */
 int route_listener(const struct snapshot *s, const struct ip_addr *addr, be16_t port);
@@ -24,10 +25,11 @@ int route_listener(const struct snapshot *s, const struct ip_addr *addr, be16_t 
  */
 const struct vhost *route_host(const struct listener *l, struct str authority);
 
-/** Bit set for route_match(), one per worker: ROUTE_CLAUSES_MAX bits. Opaque; zero it once. */
+/** Work space of route_match(), one per worker: ROUTE_CLAUSES_MAX bits. Opaque; zero it once. */
 struct route_bits {
 	uint64_t words[ROUTE_CLAUSES_MAX / 64];
 	uint64_t dirty[ROUTE_CLAUSES_MAX / 4096];
+	char joined[ROUTE_JOINED_MAX]; /* values of a field that stands there several times */
 };
 
 /**

@@ -97,6 +97,8 @@ struct vhost {
 	uint32_t n_clauses;
 	const struct clause *clauses;
 	const struct hs_database *db; /* NULL: compare the uri conditions one by one */
+	uint32_t n_direct;
+	const uint32_t *direct; /* with db: the clauses whose uri is not in it, ascending */
 };
 
 /* Exact names: open addressing, power of two, at most half full; empty rows have vhost == NULL. */
@@ -121,13 +123,13 @@ struct host_table {
 	const struct vhost *any; /* or NULL */
 };
 
-/** Hash of a host name (lower-case bytes). Fixed: builder and worker must agree. FNV-1a with a final mix. */
+/** Hash of a host name, letter case ignored. Fixed: builder and worker must agree. FNV-1a with a final mix. */
 static inline uint64_t host_hash(struct str name)
 {
 	uint64_t h = 0xcbf29ce484222325ull;
 
 	for (uint32_t i = 0; i < name.len; i++)
-		h = (h ^ (uint8_t)name.p[i]) * 0x100000001b3ull;
+		h = (h ^ (uint8_t)str_lower(name.p[i])) * 0x100000001b3ull;
 	return h ^ (h >> 29);
 }
 

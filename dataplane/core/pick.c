@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pick.h"
+
+const struct dest *pick_next(struct split_state *st, const struct split *s, uint32_t worker,
+                             uint32_t n_workers)
+{
+	if (st->epoch != s->slot.epoch) {
+		st->epoch = s->slot.epoch;
+		st->cursor = (uint32_t)((uint64_t)worker * s->n_table / n_workers);
+	}
+	const struct dest *d = &s->dests[s->table[st->cursor]];
+
+	st->cursor = st->cursor + 1 < s->n_table ? st->cursor + 1 : 0;
+	return d;
+}

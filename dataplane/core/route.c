@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "route.h"
+
+#include "condition.h"
+
+#include <hs.h>
+
+int route_listener(const struct snapshot *s, const struct ip_addr *addr, be16_t port)
+{
+	int any = -1;
+
+	for (uint32_t i = 0; i < s->n_listeners; i++) {
+		const struct listener *l = &s->listeners[i];
+
+		if (l->port != port)
+			continue;
+		if (ip_eq(&l->addr, addr))
+			return (int)i;
+		if (ip_is_any(&l->addr))
+			any = (int)i;
+	}
+	return any;
+}
+
+/* ---- virtual host ----------------------------------------------------------------------- */
+
+/* Without the port: what follows the last ':' that is not inside an IPv6 address in brackets. */
+static struct str strip_port(struct str authority)
+{
+	for (uint32_t i = authority.len; i > 0; i--) {
+		char c = authority.p[i - 1];
+
+		if (c == ']')
+			break;
+		if (c == ':')
+			return (struct str){authority.p, i - 1};
+	}
+	return authority;
+}
+
+static const struct vhost *find_row(const struct host_row *rows, uint32_t mask, struct str name)
+{
+	uint64_t hash = host_hash(name);
+
+	for (uint32_t i = (uint32_t)hash & mask; rows[i].vhost; i = (i + 1) & mask)
+		if (rows[i].hash == hash && str_eq_nocase(rows[i].name, name))
+			return rows[i].vhost;
+	return NULL;
+}
+
+/* The longest "*suffix" that leaves at least one byte for the star. */
+static const struct vhost *find_suffix(const struct host_table *t, struct str host)
+{
+	for (uint32_t i = 0; i < t->n_suffix_lens; i++) {
+		uint32_t len = t->suffix_lens[i];
+		const struct vhost *v;
+
+		if (len >= host.len)
+			continue;
+		v = find_row(t->suffix, t->suffix_mask, (struct str){host.p + host.len - len, len});
+		if (v)
+			return v;
+	}
+	return NULL;
+}
+
+const struct vhost *route_host(const struct listener *l, struct str authority)
+{
+	const struct host_table *t = &l->hosts;
+	struct str host = strip_port(authority);
+	const struct vhost *v = NULL;
+
+	if (t->exact)
+		v = find_row(t->exact, t->exact_mask, host);
+	if (!v && t->suffix)
+		v = find_suffix(t, host);
+	return v ? v : t->any;
+}
+
+/* ---- clause ----------------------------------------------------------------------------- */
+
+static const struct clause *match_directly(const struct vhost *v, const struct condition_env *env)
+{
+	for (uint32_t i = 0; i < v->n_clauses; i++) {
+		const struct clause *c = &v->clauses[i];
+
+		if (condition_uri(env, c) && condition_rest(env, c))
+			return c;
+	}
+	return NULL;
+}
+
+static int set_bit(unsigned int id, unsigned long long from, unsigned long long to,
+                   unsigned int flags, void *context)
+{
+	struct route_bits *bits = context;
+
+	(void)from, (void)to, (void)flags;
+	bits->words[id / 64] |= 1ull << (id % 64);
+	bits->dirty[id / 4096] |= 1ull << (id / 64 % 64);
+	return 0;
+}
+
+/* The lowest set bit, cleared; UINT32_MAX when none is left. */
+static uint32_t take_bit(struct route_bits *bits, uint32_t n_clauses)
+{
+	for (uint32_t d = 0; d <= (n_clauses - 1) / 4096; d++) {
+		if (!bits->dirty[d])
+			continue;
+		uint32_t w = d * 64 + (uint32_t)__builtin_ctzll(bits->dirty[d]);
+		uint32_t bit = (uint32_t)__builtin_ctzll(bits->words[w]);
+
+		bits->words[w] &= bits->words[w] - 1;
+		if (!bits->words[w])
+			bits->dirty[d] &= bits->dirty[d] - 1;
+		return w * 64 + bit;
+	}
+	return UINT32_MAX;
+}
+
+static void clear_bits(struct route_bits *bits, uint32_t n_clauses)
+{
+	while (take_bit(bits, n_clauses) != UINT32_MAX)
+		;
+}
+
+/*
+ * Two ascending sequences of clauses are walked as one: those whose uri the scan found, and those
+ * whose uri is not in the database.
+ */
+static const struct clause *match_scanned(const struct vhost *v, const struct condition_env *env)
+{
+	uint32_t found = take_bit(env->bits, v->n_clauses), direct = 0;
+
+	for (;;) {
+		uint32_t unscanned = direct < v->n_direct ? v->direct[direct] : UINT32_MAX;
+		uint32_t i = found < unscanned ? found : unscanned;
+
+		if (i == UINT32_MAX)
+			return NULL;
+		const struct clause *c = &v->clauses[i];
+
+		if ((i == found || condition_uri(env, c)) && condition_rest(env, c)) {
+			clear_bits(env->bits, v->n_clauses);
+			return c;
+		}
+		if (i == found)
+			found = take_bit(env->bits, v->n_clauses);
+		else
+			direct++;
+	}
+}
+
+const struct clause *route_match(const struct vhost *v, const struct http1_request *r,
+                                 struct hs_scratch *scratch, struct route_bits *bits)
+{
+	const struct condition_env env = {.request = r, .scratch = scratch, .bits = bits};
+
+	if (!v->db || v->n_clauses == 0 || !condition_is_utf8(r->path))
+		return match_directly(v, &env);
+	/* Cannot fail: the callback never stops it, and the scratch was made for this database. */
+	if (hs_scan(v->db, r->path.p, r->path.len, 0, scratch, set_bit, bits) != HS_SUCCESS) {
+		clear_bits(bits, v->n_clauses);
+		return NULL;
+	}
+	return match_scanned(v, &env);
+}
