@@ -85,6 +85,7 @@ struct http1_request {
 	struct str query; /* without '?'; absent when there is no '?' */
 	bool is_head;
 	bool is_connect;
+	bool path_changed; /* normalising changed bytes of p: they do not parse to the same path again */
 };
 
 struct http1_response {

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The client's side of the proxy: reads request heads, one after the other, and closes.
+ *
+ * session_run() is the one place that goes on: it looks at the state, does what the bytes at hand
+ * allow, and returns when more bytes, more room or time is needed. Everything that happens to a
+ * connection ends there, so there is no second way through the states.
+ */
+#include "worker_state.h"
+
+#define LINGER_US 1000000 /* how long the rest of a refused request is read and dropped */
+
+void session_open(struct worker *w, struct tcp_conn *c)
+{
+	struct session *s = slab_get(&w->session_slab);
+
+	if (!s || w->draining) {
+		if (s)
+			slab_put(&w->session_slab, s);
+		tcp_abort(w->tcp, c);
+		tcp_release(w->tcp, c);
+		return;
+	}
+	memset(s, 0, sizeof(*s));
+	s->conn = c;
+	s->timer.kind = SESSION_TIMER_KIND;
+	s->since_us = w->now_us;
+	s->next = w->sessions;
+	if (s->next)
+		s->next->prev = &s->next;
+	s->prev = &w->sessions;
+	w->sessions = s;
+	tcp_set_user(c, s);
+	worker_count(w, COUNT_HTTP_CLIENTS);
+	session_arm(w, s);
+	session_run(w, s);
+}
+
+void session_close(struct worker *w, struct session *s)
+{
+	exchange_end(w, s);
+	timer_cancel(&w->wheel, &s->timer);
+	*s->prev = s->next;
+	if (s->next)
+		s->next->prev = s->prev;
+	tcp_set_user(s->conn, NULL);
+	tcp_release(w->tcp, s->conn);
+	worker_uncount(w, COUNT_HTTP_CLIENTS);
+	slab_put(&w->session_slab, s);
+}
+
+void session_reset(struct worker *w, struct session *s)
+{
+	tcp_abort(w->tcp, s->conn);
+	session_close(w, s);
+}
+
+/* ---- time -------------------------------------------------------------------------------- */
+
+static uint64_t sooner(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Route timeouts run from the end of the request (Envoy), so not while its body still comes in. */
+static uint64_t route_deadline(const struct session *s)
+{
+	if (!s->snap || !s->route->timeout_us || !s->request_end_us)
+		return UINT64_MAX;
+	return s->request_end_us + s->route->timeout_us;
+}
+
+static uint64_t deadline(const struct worker *w, const struct session *s)
+{
+	const struct node_times *t = &w->node->times;
+
+	switch (s->state) {
+	case SESSION_HEAD:
+		return s->since_us + (s->scanned ? t->client_header_us : t->client_idle_us);
+	case SESSION_BACKOFF: return sooner(s->since_us, route_deadline(s));
+	case SESSION_WAIT: return route_deadline(s);
+	case SESSION_EXCHANGE: return sooner(s->activity_us + t->stream_idle_us, route_deadline(s));
+	case SESSION_TUNNEL: return s->activity_us + t->stream_idle_us;
+	default: return s->since_us + LINGER_US;
+	}
+}
+
+/* Lazy: a timer that fires too early is moved then, so that most requests never touch the wheel. */
+void session_arm(struct worker *w, struct session *s)
+{
+	uint64_t due = deadline(w, s);
+
+	if (due == UINT64_MAX)
+		return;
+	if (!timer_armed(&s->timer) || due < s->timer.deadline_us)
+		timer_arm(&w->wheel, &s->timer, due);
+}
+
+static void give_up_waiting(struct worker *w, struct session *s)
+{
+	const struct local_reply late = {.status = 504, .body = STR("upstream request timeout")};
+
+	worker_count(w, COUNT_HTTP_TIMEOUT);
+	if (s->resp_started) {
+		worker_count(w, COUNT_HTTP_CUT);
+		session_reset(w, s);
+		return;
+	}
+	local_reply(w, s, &late);
+	session_run(w, s);
+}
+
+void session_timer(struct worker *w, struct session *s)
+{
+	uint64_t due = deadline(w, s);
+
+	if (due > w->now_us) {
+		session_arm(w, s);
+		return;
+	}
+	switch (s->state) {
+	case SESSION_BACKOFF:
+		if (route_deadline(s) <= w->now_us) {
+			give_up_waiting(w, s);
+			return;
+		}
+		exchange_connect(w, s);
+		session_run(w, s);
+		return;
+	case SESSION_WAIT:
+	case SESSION_EXCHANGE: give_up_waiting(w, s); return;
+	case SESSION_LINGER:
+	case SESSION_TUNNEL: session_reset(w, s); return;
+	default: session_close(w, s); return;
+	}
+}
+
+/* ---- reading heads ----------------------------------------------------------------------- */
+
+/*
+ * Could a head end in the bytes from offset `from` on? Looks for an empty line. Without this, a
+ * client that sends one byte at a time would have its head parsed once per byte.
+ */
+static bool empty_line_after(const struct bufq *q, uint32_t from)
+{
+	uint32_t back = from > 3 ? from - 3 : 0; /* the line end may straddle the border */
+	unsigned newline = 0;
+
+	for (const struct buf *b = q->first; b; b = b->next) {
+		if (back >= b->len) {
+			back -= b->len;
+			continue;
+		}
+		for (uint32_t i = back; i < b->len; i++) {
+			if (b->data[i] == '\n' && newline)
+				return true;
+			if (b->data[i] == '\n')
+				newline = 1;
+			else if (b->data[i] != '\r')
+				newline = 0;
+		}
+		back = 0;
+	}
+	return false;
+}
+
+static void refuse(struct worker *w, struct session *s, uint16_t status)
+{
+	const struct local_reply r = {.status = status, .close = true};
+
+	worker_count(w, COUNT_HTTP_REQUESTS);
+	worker_count(w, COUNT_HTTP_ACTIVE);
+	worker_count(w, COUNT_HTTP_BAD_REQUEST);
+	s->active = true;
+	s->is_head = false;
+	s->head_kept = false;
+	http1_body_init(&s->req_body, HTTP1_BODY_NONE, 0);
+	local_reply(w, s, &r);
+}
+
+static void remember_request(struct worker *w, struct session *s, size_t head_len)
+{
+	const struct http1_request *r = &w->request;
+
+	s->head_len = (uint32_t)head_len;
+	s->head_kept = true;
+	s->scanned = 0;
+	s->is_head = r->is_head;
+	s->http10 = r->head.minor == 0;
+	s->upgrade = r->head.upgrade;
+	s->path_changed = r->path_changed;
+	s->close = !r->head.keep_alive || w->draining;
+	s->attempt = 0;
+	s->retried = false;
+	s->resp_started = false;
+	s->status = 0;
+	s->request_end_us = 0;
+	s->activity_us = w->now_us;
+	s->endpoint = NULL;
+	http1_body_init(&s->req_body, r->head.framing, r->head.length);
+	s->safe = http1_body_done(&s->req_body) && !r->head.upgrade &&
+	          (r->is_head || str_eq(r->method, STR("GET")) ||
+	           str_eq(r->method, STR("OPTIONS")) || str_eq(r->method, STR("PUT")) ||
+	           str_eq(r->method, STR("DELETE")) || str_eq(r->method, STR("TRACE")));
+	if (http1_body_done(&s->req_body))
+		s->request_end_us = w->now_us;
+}
+
+/* Is there a next request? Begins it and returns true; false: nothing to do until news come. */
+static bool try_request(struct worker *w, struct session *s)
+{
+	const struct bufq *q = tcp_recv_queue(s->conn);
+	uint32_t limit = w->node->limits.header_bytes;
+	size_t len, head_len;
+	char *p;
+
+	if (!q->first || (s->scanned && q->bytes < limit && !empty_line_after(q, s->scanned))) {
+		s->scanned = q->bytes;
+		if (tcp_eof(s->conn))
+			session_close(w, s);
+		return false;
+	}
+	if (tcp_send_space(s->conn) == 0)
+		return false;
+	p = worker_contiguous(w, q, &len);
+	switch (http1_parse_request(p, len, &w->request, &head_len)) {
+	case HTTP1_DONE: break;
+	case HTTP1_BAD: refuse(w, s, w->request.head.status); return true;
+	default:
+		if (len >= limit) {
+			refuse(w, s, 431);
+			return true;
+		}
+		if (!s->scanned)
+			s->since_us = w->now_us;
+		s->scanned = q->bytes;
+		session_arm(w, s);
+		if (tcp_eof(s->conn)) {
+			session_close(w, s);
+			return false;
+		}
+		return false;
+	}
+	remember_request(w, s, head_len);
+	exchange_begin(w, s);
+	return true;
+}
+
+bool session_reparse(struct worker *w, struct session *s)
+{
+	size_t len, used;
+	char *p;
+
+	if (s->raw) {
+		p = (char *)s->raw->data;
+		len = s->raw->len;
+	} else if (s->head_kept) {
+		p = worker_contiguous(w, tcp_recv_queue(s->conn), &len);
+	} else {
+		return false;
+	}
+	return http1_parse_request(p, len, &w->request, &used) == HTTP1_DONE;
+}
+
+void session_drop_head(struct worker *w, struct session *s)
+{
+	if (s->head_kept)
+		tcp_recv_drop(w->tcp, s->conn, s->head_len);
+	s->head_kept = false;
+}
+
+/* ---- going on ---------------------------------------------------------------------------- */
+
+static void linger(struct worker *w, struct session *s)
+{
+	tcp_shutdown(w->tcp, s->conn);
+	s->state = SESSION_LINGER;
+	s->since_us = w->now_us;
+	session_arm(w, s);
+}
+
+void session_next(struct worker *w, struct session *s)
+{
+	s->scanned = 0;
+	s->since_us = w->now_us;
+	if (s->close || w->draining) {
+		linger(w, s);
+		return;
+	}
+	s->state = SESSION_HEAD;
+	session_arm(w, s);
+}
+
+/* Read and drop, so that closing does not turn into a RST that could overtake the reply. */
+static void run_linger(struct worker *w, struct session *s)
+{
+	tcp_recv_drop(w->tcp, s->conn, tcp_recv_queue(s->conn)->bytes);
+	if (tcp_eof(s->conn))
+		session_close(w, s);
+}
+
+void session_run(struct worker *w, struct session *s)
+{
+	for (;;) {
+		switch (s->state) {
+		case SESSION_HEAD:
+			if (!try_request(w, s))
+				return;
+			break;
+		case SESSION_EXCHANGE:
+			if (!exchange_step(w, s))
+				return;
+			break;
+		case SESSION_TUNNEL:
+			if (!exchange_tunnel(w, s))
+				return;
+			break;
+		case SESSION_LINGER: run_linger(w, s); return;
+		default: return;
+		}
+	}
+}
+
+void session_event(struct worker *w, struct session *s, uint32_t events)
+{
+	if (events & TCP_EV_CLOSED) {
+		session_close(w, s);
+		return;
+	}
+	session_run(w, s);
+}
+
+void session_drain(struct worker *w, struct session *s)
+{
+	if (s->state == SESSION_HEAD && !tcp_recv_queue(s->conn)->first)
+		session_close(w, s);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Connections to endpoints: a pool of kept-alive ones per endpoint and worker, bounded, and a bounded
+ * queue of requests when all are in use.
+ *
+ * A connection is connecting, bound to a session, or idle in its endpoint's pool. The pool gives the
+ * one used last (it is warm, and the rest age out). An idle connection on which anything arrives is
+ * not usable any more: the endpoint closed it or sent what nobody asked for.
+ */
+#include "steer.h"
+#include "worker_state.h"
+
+#include <arpa/inet.h>
+
+#define PORT_TRIES 4096 /* source ports looked at for one connection before giving up */
+
+struct endpoint_state *upstream_state(struct worker *w, struct slot slot)
+{
+	struct endpoint_state *e = &w->endpoints[slot.index];
+
+	if (e->epoch == slot.epoch)
+		return e;
+	/* The slot's former endpoint left all snapshots, so nobody waits for it; its idle connections
+	   would go to the wrong place. */
+	while (e->idle)
+		upstream_abort(w, e->idle);
+	e->epoch = slot.epoch;
+	e->n_waiting = 0;
+	e->wait_first = NULL;
+	e->wait_last = &e->wait_first;
+	return e;
+}
+
+/* Statistics of u's endpoint; NULL when its slot has been given to another one since. */
+static struct endpoint_stats *stats_of(struct worker *w, const struct upstream *u)
+{
+	struct endpoint_stats *st = &w->stats.endpoints[u->endpoint.index];
+
+	return st->epoch == u->endpoint.epoch ? st : NULL;
+}
+
+/* ---- idle list --------------------------------------------------------------------------- */
+
+static void idle_push(struct worker *w, struct endpoint_state *e, struct upstream *u)
+{
+	u->next = e->idle;
+	if (u->next)
+		u->next->prev = &u->next;
+	u->prev = &e->idle;
+	e->idle = u;
+	u->idle = true;
+	worker_count(w, COUNT_UPSTREAM_IDLE);
+	if (stats_of(w, u))
+		stats_of(w, u)->idle++;
+	timer_arm(&w->wheel, &u->timer, w->now_us + w->node->times.upstream_idle_us);
+}
+
+static void idle_remove(struct worker *w, struct upstream *u)
+{
+	*u->prev = u->next;
+	if (u->next)
+		u->next->prev = u->prev;
+	u->idle = false;
+	worker_uncount(w, COUNT_UPSTREAM_IDLE);
+	if (stats_of(w, u))
+		stats_of(w, u)->idle--;
+	timer_cancel(&w->wheel, &u->timer);
+}
+
+/* ---- opening and closing ------------------------------------------------------------------- */
+
+/* Our address for a connection to dst: one of the configured sources of its family, in turn. */
+static const struct ip_addr *source_for(struct worker *w, const struct ip_addr *dst)
+{
+	const struct node *n = w->node;
+
+	for (uint32_t i = 0; i < n->n_sources; i++) {
+		const struct ip_addr *a = &n->sources[(w->next_source + i) % n->n_sources];
+
+		if (ip_is_v4(a) == ip_is_v4(dst)) {
+			w->next_source += i + 1;
+			return a;
+		}
+	}
+	return net_source(w->net, dst);
+}
+
+/* A free source port whose replies come to this worker; false when none was found. */
+static bool choose_port(struct worker *w, struct tcp_peer *peer)
+{
+	uint32_t min = w->node->source_port_min, max = w->node->source_port_max;
+
+	for (uint32_t i = 0; i < PORT_TRIES * w->n_workers && i <= max - min; i++) {
+		uint32_t port = w->next_port;
+
+		w->next_port = port == max ? min : port + 1;
+		peer->lport = htons((uint16_t)port);
+		if (w->steer && steer_reply_owner(w->steer, &peer->local, peer->lport,
+		                                  &peer->remote, peer->rport) != w->id)
+			continue;
+		if (tcp_port_free(w->tcp, peer))
+			return true;
+	}
+	worker_count(w, COUNT_TCP_NO_PORT);
+	return false;
+}
+
+static struct upstream *open_to(struct worker *w, const struct endpoint *ep, uint64_t timeout_us)
+{
+	const struct ip_addr *src = source_for(w, &ep->addr);
+	struct tcp_peer peer = {.remote = ep->addr, .rport = ep->port};
+	struct endpoint_stats *st = worker_endpoint_stats(w, ep->slot);
+	struct upstream *u;
+
+	if (!src)
+		return NULL;
+	peer.local = *src;
+	if (!choose_port(w, &peer))
+		return NULL;
+	u = slab_get(&w->upstream_slab);
+	if (!u)
+		return NULL;
+	memset(u, 0, sizeof(*u));
+	u->conn = tcp_connect(w->tcp, &peer, timeout_us, w->now_us);
+	if (!u->conn) {
+		slab_put(&w->upstream_slab, u);
+		return NULL;
+	}
+	u->timer.kind = UPSTREAM_TIMER_KIND;
+	u->endpoint = ep->slot;
+	u->connecting = true;
+	tcp_set_user(u->conn, u);
+	st->connects++;
+	st->conns++;
+	worker_count(w, COUNT_UPSTREAM_CONNS);
+	return u;
+}
+
+static void serve_queue(struct worker *w, struct endpoint_state *e);
+
+static void close_it(struct worker *w, struct upstream *u)
+{
+	struct endpoint_state *e = &w->endpoints[u->endpoint.index];
+	bool current = e->epoch == u->endpoint.epoch;
+
+	if (u->idle)
+		idle_remove(w, u);
+	timer_cancel(&w->wheel, &u->timer);
+	if (u->session)
+		u->session->up = NULL;
+	tcp_set_user(u->conn, NULL);
+	tcp_release(w->tcp, u->conn);
+	if (stats_of(w, u))
+		stats_of(w, u)->conns--;
+	worker_uncount(w, COUNT_UPSTREAM_CONNS);
+	slab_put(&w->upstream_slab, u);
+	if (current && e->wait_first)
+		serve_queue(w, e);
+}
+
+void upstream_abort(struct worker *w, struct upstream *u)
+{
+	tcp_abort(w->tcp, u->conn);
+	close_it(w, u);
+}
+
+/* ---- getting and giving back --------------------------------------------------------------- */
+
+static void attach(struct session *s, struct upstream *u)
+{
+	s->up = u;
+	u->session = s;
+}
+
+static void enqueue(struct endpoint_state *e, struct session *s)
+{
+	s->wait_next = NULL;
+	s->wait_prev = e->wait_last;
+	*e->wait_last = s;
+	e->wait_last = &s->wait_next;
+	s->waiting = true;
+	e->n_waiting++;
+}
+
+void upstream_unqueue(struct worker *w, struct session *s)
+{
+	struct endpoint_state *e = &w->endpoints[s->endpoint_slot.index];
+
+	*s->wait_prev = s->wait_next;
+	if (s->wait_next)
+		s->wait_next->wait_prev = s->wait_prev;
+	else
+		e->wait_last = s->wait_prev;
+	s->waiting = false;
+	e->n_waiting--;
+}
+
+enum upstream_get upstream_get(struct worker *w, struct session *s, bool fresh)
+{
+	const struct endpoint *ep = s->endpoint;
+	struct endpoint_state *e = upstream_state(w, ep->slot);
+	const struct node_limits *lim = &w->node->limits;
+	struct upstream *u = e->idle;
+
+	if (u && !fresh) {
+		idle_remove(w, u);
+		attach(s, u);
+		return UPSTREAM_READY;
+	}
+	if (worker_endpoint_stats(w, ep->slot)->conns >= lim->upstream_conns) {
+		if (u) { /* room for the fresh one */
+			upstream_abort(w, u);
+		} else if (e->n_waiting >= lim->pending_requests) {
+			return UPSTREAM_OVERFLOW;
+		} else {
+			enqueue(e, s);
+			return UPSTREAM_QUEUED;
+		}
+	}
+	u = open_to(w, ep, s->dest->subset->connect_timeout_us);
+	if (!u)
+		return UPSTREAM_NO_ROUTE;
+	attach(s, u);
+	return UPSTREAM_CONNECTING;
+}
+
+/* A connection was given back or has gone: let the oldest waiting request have it or a new one. */
+static void serve_queue(struct worker *w, struct endpoint_state *e)
+{
+	struct session *s = e->wait_first;
+
+	upstream_unqueue(w, s);
+	switch (upstream_get(w, s, false)) {
+	case UPSTREAM_READY:
+		exchange_send(w, s);
+		session_run(w, s);
+		break;
+	case UPSTREAM_CONNECTING:
+	case UPSTREAM_QUEUED: break;
+	default: exchange_fail(w, s, TCP_WHY_NO_ROUTE); session_run(w, s);
+	}
+}
+
+void upstream_put(struct worker *w, struct upstream *u, bool reusable)
+{
+	struct endpoint_state *e = &w->endpoints[u->endpoint.index];
+
+	u->session->up = NULL;
+	u->session = NULL;
+	if (!reusable || w->draining || e->epoch != u->endpoint.epoch || tcp_eof(u->conn) ||
+	    tcp_recv_queue(u->conn)->first) {
+		close_it(w, u);
+		return;
+	}
+	u->requests++;
+	idle_push(w, e, u);
+	if (e->wait_first)
+		serve_queue(w, e);
+}
+
+/* ---- news -------------------------------------------------------------------------------- */
+
+static void connected(struct worker *w, struct upstream *u)
+{
+	struct session *s = u->session;
+
+	u->connecting = false;
+	if (!s) {
+		struct endpoint_state *e = &w->endpoints[u->endpoint.index];
+
+		if (e->epoch == u->endpoint.epoch)
+			idle_push(w, e, u);
+		else
+			upstream_abort(w, u);
+		return;
+	}
+	exchange_send(w, s);
+}
+
+void upstream_event(struct worker *w, struct upstream *u, uint32_t events)
+{
+	struct session *s = u->session;
+
+	if ((events & TCP_EV_CONNECTED) && u->connecting)
+		connected(w, u);
+	else if (!s && (events & (TCP_EV_READABLE | TCP_EV_EOF)))
+		events |= TCP_EV_CLOSED;
+	if (!s) {
+		if (events & TCP_EV_CLOSED)
+			close_it(w, u);
+		return;
+	}
+	if ((events & TCP_EV_CLOSED) && u->connecting)
+		exchange_fail(w, s, tcp_why(u->conn));
+	session_run(w, s);
+}
+
+void upstream_timer(struct worker *w, struct upstream *u)
+{
+	close_it(w, u);
+}

@@ -1,0 +1,408 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The engine of one core: hands frames to their protocol, TCP's news to sessions and upstreams, and
+ * due timers to their owners.
+ *
+ * The order of a turn matters: frames first (io calls worker_input), then timers, then everything TCP
+ * has to tell, and only then tcp_flush(), so one segment carries the ACK of a request and the data of
+ * its answer.
+ */
+#include "worker.h"
+
+#include "steer.h"
+#include "worker_state.h"
+
+#include <stddef.h>
+
+#define NEIGHS_MAX 4096 /* next hops and on-link endpoints of one worker */
+
+/* How one block of memory is divided; every piece starts at a cache line. */
+struct layout {
+	size_t worker, net, tcp, sessions, upstreams, splits, subsets, endpoints;
+	size_t dest_stats, endpoint_stats, gather, scratch, end;
+};
+
+static size_t place(size_t *at, size_t bytes)
+{
+	size_t here = *at;
+
+	*at = (here + bytes + 63) & ~(size_t)63;
+	return here;
+}
+
+static void tcp_settings(const struct node *node, struct tcp_config *c)
+{
+	tcp_config_default(c);
+	c->max_conns = node->limits.conns;
+	c->backlog = node->limits.backlog;
+	c->rcvbuf_bytes = node->limits.rcvbuf_bytes;
+	c->sndbuf_bytes = node->limits.sndbuf_bytes;
+}
+
+static void divide(const struct node *node, struct layout *l)
+{
+	const struct node_limits *lim = &node->limits;
+	struct tcp_config tcp;
+	size_t at = 0;
+
+	tcp_settings(node, &tcp);
+	l->worker = place(&at, sizeof(struct worker));
+	l->net = place(&at, net_bytes(NEIGHS_MAX));
+	l->tcp = place(&at, tcp_bytes(&tcp));
+	l->sessions = place(&at, slab_bytes(lim->conns, sizeof(struct session)));
+	l->upstreams = place(&at, slab_bytes(lim->conns, sizeof(struct upstream)));
+	l->splits = place(&at, lim->endpoints * sizeof(struct split_state));
+	l->subsets = place(&at, lim->endpoints * sizeof(struct subset_state));
+	l->endpoints = place(&at, lim->endpoints * sizeof(struct endpoint_state));
+	l->dest_stats = place(&at, lim->dests * sizeof(struct dest_stats));
+	l->endpoint_stats = place(&at, lim->endpoints * sizeof(struct endpoint_stats));
+	l->gather = place(&at, lim->header_bytes);
+	l->scratch = place(&at, WORKER_SCRATCH_BYTES);
+	l->end = at;
+}
+
+size_t worker_bytes(const struct node *node)
+{
+	struct layout l;
+
+	divide(node, &l);
+	return l.end;
+}
+
+static int listening(void *arg, const struct ip_addr *addr, be16_t port)
+{
+	const struct worker *w = arg;
+	int i = route_listener(w->snap, addr, port);
+
+	if (i < 0)
+		return TCP_LISTEN_NONE;
+	return w->draining ? TCP_LISTEN_DRAIN : i;
+}
+
+static void start_tcp(struct worker *w, void *memory, const struct worker_env *env)
+{
+	struct tcp_config c;
+	struct tcp_env e = {.net = w->net,
+	                    .pool = env->pool,
+	                    .wheel = &w->wheel,
+	                    .listen = listening,
+	                    .listen_arg = w,
+	                    .counters = w->stats.counters};
+
+	memcpy(e.secret, env->secret, sizeof(e.secret));
+	tcp_settings(env->node, &c);
+	w->tcp = tcp_init(memory, &c, &e);
+}
+
+static void start_tables(struct worker *w, uint8_t *m, const struct layout *l)
+{
+	const struct node_limits *lim = &w->node->limits;
+
+	slab_init(&w->session_slab, m + l->sessions, lim->conns, sizeof(struct session));
+	slab_init(&w->upstream_slab, m + l->upstreams, lim->conns, sizeof(struct upstream));
+	w->splits = (void *)(m + l->splits);
+	w->subsets = (void *)(m + l->subsets);
+	w->endpoints = (void *)(m + l->endpoints);
+	w->stats.dests = (void *)(m + l->dest_stats);
+	w->stats.n_dests = lim->dests;
+	w->stats.endpoints = (void *)(m + l->endpoint_stats);
+	w->stats.n_endpoints = lim->endpoints;
+	w->gather = (char *)m + l->gather;
+	w->scratch = (char *)m + l->scratch;
+	w->balance = (struct balance_env){w->subsets, w->stats.endpoints, &w->rng};
+}
+
+struct worker *worker_init(void *memory, const struct worker_env *env, struct snapshot *first,
+                           uint64_t now_us)
+{
+	uint8_t *m = memory;
+	struct worker *w = memory;
+	struct layout l;
+
+	divide(env->node, &l);
+	w->node = env->node;
+	w->pool = env->pool;
+	w->steer = env->steer;
+	w->id = env->id;
+	w->n_workers = env->n_workers;
+	w->rng = env->seed | 1;
+	w->now_us = now_us;
+	w->next_port = env->node->source_port_min;
+	timer_init(&w->wheel, now_us);
+	w->net = net_init(m + l.net, NEIGHS_MAX, env->node, env->ports, env->pool, env->id == 0,
+	                  w->stats.counters);
+	start_tables(w, m, &l);
+	start_tcp(w, m + l.tcp, env);
+	worker_use(w, first);
+	return w;
+}
+
+static void release_buffers(struct session *s)
+{
+	bufq_clear(&s->head);
+	if (s->raw)
+		buf_free(s->raw);
+	s->raw = NULL;
+}
+
+void worker_fini(struct worker *w)
+{
+	for (struct session *s = w->sessions; s; s = s->next)
+		release_buffers(s);
+	tcp_fini(w->tcp);
+	net_fini(w->net);
+}
+
+/* ---- frames ------------------------------------------------------------------------------ */
+
+/*
+ * Is it a whole, unfragmented TCP segment? Then p gets what steering needs. Only peeks: the owner
+ * parses again and judges. Anything odd goes to everybody, where it is counted.
+ */
+static bool peek_tcp(const struct buf *b, struct pkt *p)
+{
+	const uint8_t *f = b->data, *l4;
+	size_t at = 14;
+	be32_t v4;
+
+	if (b->len < 14 + 20)
+		return false;
+	if (f[12] == 0x81 && f[13] == 0x00)
+		at = 18;
+	if (f[at - 2] == 0x08 && f[at - 1] == 0x00) {
+		size_t ihl = (f[at] & 15u) * 4u;
+
+		if (f[at + 9] != 6 || (f[at + 6] & 0x3f) || f[at + 7] || b->len < at + ihl + 4)
+			return false;
+		memcpy(&v4, f + at + 12, 4);
+		p->src = ip_from_v4(v4);
+		memcpy(&v4, f + at + 16, 4);
+		p->dst = ip_from_v4(v4);
+		l4 = f + at + ihl;
+	} else if (f[at - 2] == 0x86 && f[at - 1] == 0xdd) {
+		if (b->len < at + 44 || f[at + 6] != 6)
+			return false;
+		memcpy(p->src.b, f + at + 8, 16);
+		memcpy(p->dst.b, f + at + 24, 16);
+		l4 = f + at + 40;
+	} else {
+		return false;
+	}
+	memcpy(&p->sport, l4, 2);
+	memcpy(&p->dport, l4 + 2, 2);
+	return true;
+}
+
+int worker_owner(const struct worker *w, const struct buf *frame)
+{
+	struct pkt p;
+
+	if (!peek_tcp(frame, &p))
+		return WORKER_EVERY;
+	p.kind = PKT_TCP;
+	return w->steer ? (int)steer_owner(w->steer, &p) : (int)w->id;
+}
+
+static enum drop icmp(struct worker *w, struct pkt *p)
+{
+	struct net_icmp_error e;
+
+	if (!net_icmp_error(w->net, p, &e))
+		return net_input(w->net, p, w->now_us);
+	tcp_icmp(w->tcp, &e, w->now_us);
+	buf_free(p->buf);
+	return DROP_ICMP_TCP;
+}
+
+void worker_input(struct worker *w, struct buf *frame, uint64_t now_us)
+{
+	struct pkt p;
+	enum drop end;
+
+	w->now_us = now_us;
+	w->busy = true;
+	end = net_parse(w->net, frame, &p);
+	if (end == DROP_COUNT) {
+		if (p.kind == PKT_TCP)
+			end = tcp_input(w->tcp, &p, now_us);
+		else if (p.kind == PKT_ICMP)
+			end = icmp(w, &p);
+		else
+			end = net_input(w->net, &p, now_us);
+	}
+	w->stats.ends[end]++;
+}
+
+/* ---- turns ------------------------------------------------------------------------------- */
+
+static void timer_due(void *arg, struct timer *t, uint64_t now_us)
+{
+	struct worker *w = arg;
+
+	w->busy = true;
+	if (t->kind == TCP_TIMER_KIND)
+		tcp_timer(w->tcp, t, now_us);
+	else if (t->kind == SESSION_TIMER_KIND)
+		session_timer(w, (void *)((uint8_t *)t - offsetof(struct session, timer)));
+	else
+		upstream_timer(w, (void *)((uint8_t *)t - offsetof(struct upstream, timer)));
+}
+
+static void tell(struct worker *w, struct tcp_conn *c, uint32_t events)
+{
+	if (tcp_listener(c) < 0) {
+		if (tcp_user(c))
+			upstream_event(w, tcp_user(c), events);
+		return;
+	}
+	if (events & TCP_EV_ACCEPTED)
+		session_open(w, c);
+	else if (tcp_user(c))
+		session_event(w, tcp_user(c), events);
+}
+
+bool worker_turn(struct worker *w, uint64_t now_us, uint64_t unix_s)
+{
+	struct tcp_conn *c;
+	uint32_t events;
+	bool busy;
+
+	w->now_us = now_us;
+	w->unix_s = unix_s;
+	timer_turn(&w->wheel, now_us, timer_due, w);
+	while ((c = tcp_next_ready(w->tcp, &events))) {
+		w->busy = true;
+		tell(w, c, events);
+	}
+	if (now_us >= net_next(w->net))
+		net_tick(w->net, now_us);
+	tcp_flush(w->tcp, now_us);
+	busy = w->busy;
+	w->busy = false;
+	return busy;
+}
+
+uint64_t worker_next(const struct worker *w)
+{
+	uint64_t timers = timer_next(&w->wheel), net = net_next(w->net);
+
+	return timers < net ? timers : net;
+}
+
+void worker_use(struct worker *w, struct snapshot *s)
+{
+	w->snap = s;
+	w->stats.generation = s->generation;
+}
+
+void worker_drain(struct worker *w, bool on, uint64_t now_us)
+{
+	struct session *next;
+
+	w->now_us = now_us;
+	w->draining = on;
+	if (!on)
+		return;
+	for (struct session *s = w->sessions; s; s = next) {
+		next = s->next;
+		session_drain(w, s);
+	}
+	w->busy = true;
+}
+
+struct net *worker_net(struct worker *w)
+{
+	return w->net;
+}
+
+struct worker_stats *worker_stats(struct worker *w)
+{
+	return &w->stats;
+}
+
+/* ---- shared by the engine's files ---------------------------------------------------------- */
+
+struct dest_stats *worker_dest_stats(struct worker *w, struct slot slot)
+{
+	struct dest_stats *d = &w->stats.dests[slot.index];
+
+	if (d->epoch != slot.epoch) {
+		memset(d, 0, sizeof(*d));
+		d->epoch = slot.epoch;
+	}
+	return d;
+}
+
+struct endpoint_stats *worker_endpoint_stats(struct worker *w, struct slot slot)
+{
+	struct endpoint_stats *e = &w->stats.endpoints[slot.index];
+
+	if (e->epoch != slot.epoch) {
+		memset(e, 0, sizeof(*e));
+		e->epoch = slot.epoch;
+	}
+	return e;
+}
+
+/* xorshift64*: Vigna, "An experimental exploration of Marsaglia's xorshift generators" (2016). */
+uint64_t worker_random(struct worker *w)
+{
+	w->rng ^= w->rng >> 12;
+	w->rng ^= w->rng << 25;
+	w->rng ^= w->rng >> 27;
+	return w->rng * 0x2545f4914f6cdd1dull;
+}
+
+bool worker_copy_bytes(struct worker *w, struct bufq *q, const char *p, size_t len)
+{
+	struct bufq add = {0};
+
+	while (len) {
+		struct buf *b = buf_alloc(w->pool);
+
+		if (!b) {
+			worker_count(w, COUNT_NO_BUFFER);
+			bufq_clear(&add);
+			return false;
+		}
+		size_t n = buf_tailroom(b) < len ? buf_tailroom(b) : len;
+
+		memcpy(b->data, p, n);
+		b->len = (uint16_t)n;
+		bufq_push(&add, b);
+		p += n;
+		len -= n;
+	}
+	for (struct buf *b; (b = bufq_pop(&add));)
+		bufq_push(q, b);
+	return true;
+}
+
+bool worker_send_bytes(struct worker *w, struct tcp_conn *c, const char *p, size_t len)
+{
+	struct bufq q = {0};
+
+	if (!worker_copy_bytes(w, &q, p, len))
+		return false;
+	for (struct buf *b; (b = bufq_pop(&q));)
+		tcp_send(w->tcp, c, b);
+	return true;
+}
+
+char *worker_contiguous(struct worker *w, const struct bufq *q, size_t *len)
+{
+	size_t max = w->node->limits.header_bytes, n = 0;
+
+	if (q->first == q->last) {
+		*len = q->first->len < max ? q->first->len : max;
+		return (char *)q->first->data;
+	}
+	for (const struct buf *b = q->first; b && n < max; b = b->next) {
+		size_t part = b->len < max - n ? b->len : max - n;
+
+		memcpy(w->gather + n, b->data, part);
+		n += part;
+	}
+	*len = n;
+	return w->gather;
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What one worker owns: its layer 3, its TCP, the client sessions, the connections to endpoints, and
+ * the arrays that survive a change of the snapshot. Only worker.c, session.c, exchange.c, upstream.c
+ * and local.c look inside.
+ *
+ *                    one client connection             one connection to an endpoint
+ *   struct tcp_conn <-> struct session  <--- bound --->  struct upstream <-> struct tcp_conn
+ *                        |  HEAD: reads a request head          |
+ *                        |  WAIT: for a connection              |  connecting, bound or idle in the
+ *                        |  BACKOFF: before the next try        |  pool of its endpoint
+ *                        |  EXCHANGE: bodies flow both ways     |
+ *                        |  TUNNEL: bytes flow both ways        |
+ *                        '  LINGER: answered, closing           '
+ *
+ * A session handles one request at a time, so responses cannot mix; pipelined requests wait in the
+ * receive queue. The head of a request without a body stays in the receive queue until the response
+ * begins: that is what a retry is made from, at no cost for the requests that need none.
+ */
+#ifndef WEIR_WORKER_STATE_H
+#define WEIR_WORKER_STATE_H
+
+#include "balance.h"
+#include "http1.h"
+#include "pick.h"
+#include "route.h"
+#include "slab.h"
+#include "tcp.h"
+#include "timer.h"
+#include "worker.h"
+
+/* timer.kind; TCP has 1 */
+#define SESSION_TIMER_KIND  2
+#define UPSTREAM_TIMER_KIND 3
+
+enum session_state {
+	SESSION_HEAD,
+	SESSION_WAIT,
+	SESSION_BACKOFF,
+	SESSION_EXCHANGE,
+	SESSION_TUNNEL,
+	SESSION_LINGER,
+};
+
+struct session {
+	struct tcp_conn *conn;
+	struct upstream *up; /* bound connection, connecting or connected; or NULL */
+	struct timer timer;
+	struct session *next, **prev;           /* all sessions of the worker */
+	struct session *wait_next, **wait_prev; /* waiting at an endpoint for a connection */
+
+	uint8_t state;   /* enum session_state */
+	uint8_t attempt; /* 1: first try */
+	bool is_head, http10, upgrade;
+	bool close;     /* close the client connection after this response */
+	bool safe;      /* may be sent twice: idempotent and without a body */
+	bool head_kept; /* the request head is still the first head_len bytes of the receive queue */
+	bool path_changed; /* normalising altered the path, so the kept head does not parse to it again */
+	bool resp_started; /* the response head is on its way to the client */
+	bool up_reusable;  /* the connection may go back into the pool after this response */
+	bool retried;      /* the one retry after a reset on a reused connection is spent */
+	bool waiting;      /* in the queue of an endpoint */
+	bool active;       /* counted in HTTP_ACTIVE */
+
+	uint32_t head_len;       /* bytes of the request head */
+	uint32_t scanned;        /* bytes of the receive queue known to hold no complete head */
+	uint16_t status;         /* sent to the client; 0: none yet */
+	uint64_t since_us;       /* when the state began */
+	uint64_t activity_us;    /* last byte of a body or tunnel, either way */
+	uint64_t request_end_us; /* request's last byte was read; 0: not yet */
+	uint64_t sent_us;        /* request head sent to the endpoint */
+
+	struct http1_body req_body, resp_body;
+	struct bufq head; /* request head as it goes out, when it must wait for a connection */
+	struct buf *raw;  /* copy of the request head for %REQ()% in response operations; or NULL */
+
+	/* The route, valid while snap is held. */
+	struct snapshot *snap;
+	const struct clause *clause;
+	const struct route *route;
+	const struct dest *dest;
+	const struct endpoint *endpoint;
+	struct slot dest_slot;     /* outlives the snapshot: a tunnel lets it go */
+	struct slot endpoint_slot; /* of the endpoint whose active requests count this one */
+	bool counted_dest, counted_endpoint;
+
+	const struct listener *listener; /* of snapshot listener_generation */
+	uint64_t listener_generation;
+};
+
+struct upstream {
+	struct tcp_conn *conn;
+	struct session *session;       /* bound; NULL: idle */
+	struct timer timer;            /* idle limit */
+	struct upstream *next, **prev; /* idle list of the endpoint */
+	struct slot endpoint;
+	uint32_t requests; /* sent on it before the current one */
+	bool connecting;
+	bool idle;
+};
+
+/* Of one endpoint; index: its slot. Counters are in stats.endpoints. */
+struct endpoint_state {
+	uint32_t epoch;
+	uint32_t n_waiting;
+	struct upstream *idle; /* last used first */
+	struct session *wait_first, **wait_last;
+};
+
+/* Longest reply of our own: a direct response of 1 MB (Istio's limit) and its head. */
+#define WORKER_SCRATCH_BYTES (1048576 + 65536)
+
+struct worker {
+	struct snapshot *snap;
+	struct tcp_stack *tcp;
+	struct net *net;
+	struct buf_pool *pool;
+	const struct node *node;
+	const struct steer *steer;
+	uint32_t id, n_workers;
+	bool draining;
+	bool busy;               /* something was done in this turn */
+	uint64_t now_us, unix_s; /* of this turn */
+	uint64_t rng;
+	uint64_t net_due_us; /* when net_tick() wants to be called */
+
+	struct split_state *splits;       /* indexed by slot */
+	struct subset_state *subsets;     /* indexed by slot */
+	struct endpoint_state *endpoints; /* indexed by slot */
+	struct balance_env balance;
+	struct session *sessions; /* all */
+	struct slab session_slab, upstream_slab;
+	uint32_t next_port; /* source port search goes on from here, host order */
+	uint32_t next_source;
+	struct worker_stats stats;
+	struct timer_wheel wheel;
+	struct route_bits bits;
+	struct http1_request request;   /* the one being handled right now */
+	struct http1_response response; /* likewise */
+	char *gather;  /* [limits.header_bytes] heads that lie in several buffers */
+	char *scratch; /* [WORKER_SCRATCH_BYTES] heads and replies being written */
+};
+
+/* ---- session.c: the client's side -------------------------------------------------------- */
+
+/** A client connection was accepted. */
+void session_open(struct worker *w, struct tcp_conn *c);
+/** News of the client's connection; events: enum tcp_event. */
+void session_event(struct worker *w, struct session *s, uint32_t events);
+void session_timer(struct worker *w, struct session *s);
+/** Go on as far as the bytes at hand allow. s may be gone afterwards. */
+void session_run(struct worker *w, struct session *s);
+/** Close now: in order if everything was answered, by RST if `reset`. Frees s. */
+void session_close(struct worker *w, struct session *s);
+void session_reset(struct worker *w, struct session *s);
+/** The response is out; take the next request, or close if that was said. */
+void session_next(struct worker *w, struct session *s);
+/** Arm the timer for the nearest deadline of the current state. */
+void session_arm(struct worker *w, struct session *s);
+/** Drop the kept request head from the receive queue. */
+void session_drop_head(struct worker *w, struct session *s);
+/** Parse the kept request head again into w->request (fields and all); false if it is not there. */
+bool session_reparse(struct worker *w, struct session *s);
+/** Close when idle, at the start of draining. May free s. */
+void session_drain(struct worker *w, struct session *s);
+
+/* ---- exchange.c: one request and its response --------------------------------------------- */
+
+/** Route the request in w->request, whose head has just been parsed, and begin to answer it. */
+void exchange_begin(struct worker *w, struct session *s);
+/** Choose an endpoint and get a connection to it (first try or retry). */
+void exchange_connect(struct worker *w, struct session *s);
+/** The bound connection is ready: send the request head. */
+void exchange_send(struct worker *w, struct session *s);
+/** Move what can be moved. True when the state changed and session_run() should look again. */
+bool exchange_step(struct worker *w, struct session *s);
+/** The bound connection failed: retry, reply, or cut off. */
+void exchange_fail(struct worker *w, struct session *s, enum tcp_why why);
+/** Count the request as finished with s->status and let go of everything it held. */
+void exchange_end(struct worker *w, struct session *s);
+bool exchange_tunnel(struct worker *w, struct session *s);
+
+/* ---- upstream.c: connections to endpoints ------------------------------------------------- */
+
+enum upstream_get {
+	UPSTREAM_READY,      /* bound and connected */
+	UPSTREAM_CONNECTING, /* bound, not yet connected */
+	UPSTREAM_QUEUED,     /* waits for a free connection */
+	UPSTREAM_OVERFLOW,   /* a limit was met */
+	UPSTREAM_NO_ROUTE,   /* no route, no source address, or no free port */
+};
+
+/** A connection to s->endpoint for s: from the pool, a new one, or a place in the queue. */
+enum upstream_get upstream_get(struct worker *w, struct session *s, bool fresh);
+/** Unbind; back into the pool if reusable, else close it. */
+void upstream_put(struct worker *w, struct upstream *u, bool reusable);
+/** Unbind and reset: its stream is in an unknown state. */
+void upstream_abort(struct worker *w, struct upstream *u);
+void upstream_event(struct worker *w, struct upstream *u, uint32_t events);
+void upstream_timer(struct worker *w, struct upstream *u);
+/** Leave the queue of an endpoint. */
+void upstream_unqueue(struct worker *w, struct session *s);
+struct endpoint_state *upstream_state(struct worker *w, struct slot slot);
+
+/* ---- local.c: replies of our own ---------------------------------------------------------- */
+
+struct local_reply {
+	uint16_t status;
+	struct str body;
+	struct str extra;                    /* field lines ending in CRLF */
+	const struct route *route;           /* whose response operations apply; or NULL */
+	const struct http1_request *request; /* for %REQ()% in them, when still parsed; or NULL */
+	bool close;
+};
+
+/**
+ * Answer the current request ourselves and go on to the next one (or close). What is left of the
+ * request is read and dropped if it is at hand, else the connection closes after the reply.
+ */
+void local_reply(struct worker *w, struct session *s, const struct local_reply *r);
+void local_redirect(struct worker *w, struct session *s, const struct route *route);
+void local_https(struct worker *w, struct session *s);
+
+/* ---- worker.c: what the others share ------------------------------------------------------- */
+
+/** Statistics of a destination, reset if they belong to an older user of the slot. */
+struct dest_stats *worker_dest_stats(struct worker *w, struct slot slot);
+struct endpoint_stats *worker_endpoint_stats(struct worker *w, struct slot slot);
+uint64_t worker_random(struct worker *w);
+/** Send bytes by copying them into fresh buffers; false when the pool is empty (nothing was sent). */
+bool worker_send_bytes(struct worker *w, struct tcp_conn *c, const char *p, size_t len);
+/** Copy bytes into fresh buffers at the end of q; false when the pool is empty (q as before). */
+bool worker_copy_bytes(struct worker *w, struct bufq *q, const char *p, size_t len);
+/** The first bytes of a receive queue as one piece: in place, or gathered; at most max bytes. */
+char *worker_contiguous(struct worker *w, const struct bufq *q, size_t *len);
+
+static inline void worker_count(struct worker *w, enum counter c)
+{
+	w->stats.counters[c]++;
+}
+
+static inline void worker_uncount(struct worker *w, enum counter c)
+{
+	w->stats.counters[c]--;
+}
+
+#endif
