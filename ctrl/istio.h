@@ -279,8 +279,6 @@ struct istio_workload_entry {
 		ports; /* service port name to endpoint port; beats target_port */
 	struct istio_pairs labels;
 	struct istio_number weight; /* absent or 0: 1 */
-	struct istio_text locality;
-	struct istio_text network;
 };
 
 struct istio_service_port {
@@ -299,7 +297,6 @@ struct istio_workload_selector {
 struct istio_service_entry {
 	struct where at;
 	struct istio_texts hosts;
-	struct istio_texts addresses;
 	ISTIO_LIST(struct istio_service_port) ports;
 	struct istio_enum resolution; /* enum istio_resolution */
 	ISTIO_LIST(struct istio_workload_entry) endpoints;

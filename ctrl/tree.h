@@ -37,7 +37,7 @@ struct tree_node {
 	struct where key_where;
 	uint32_t index; /* place in the parent, from 0 */
 	uint32_t n;     /* LIST, MAP: number of children */
-	const struct tree_node *parent;
+	struct tree_node *parent;
 	struct tree_node *first; /* children, in document order */
 	struct tree_node *last;
 	struct tree_node *next; /* sibling */
@@ -66,6 +66,9 @@ const struct tree_node *tree_get(const struct tree_node *node, const char *key);
 
 /** Put key: text (a quoted scalar) at the end of a map that does not have the key. */
 void tree_set(struct arena *a, struct tree_node *map, const char *key, const char *text);
+
+/** Take a key out of a map, if it is there. */
+void tree_remove(struct tree_node *map, const char *key);
 
 /** Copy a tree into another arena. The copy is a root. */
 struct tree_node *tree_copy(struct arena *a, const struct tree_node *node);
