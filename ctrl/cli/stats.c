@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* stats: one row a destination of a route; with --watch, what happened since the last look too. */
+#include "session.h"
+#include "table.h"
+#include "text.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define CLUSTER_SUFFIX ".svc.cluster.local" /* of most hosts: left out of the table */
+
+#define HOME        "\033[H"
+#define ERASE_BELOW "\033[J"
+#define HIDE_CURSOR "\033[?25l"
+#define SHOW_CURSOR "\033[?25h"
+
+/* Two looks at the figures. */
+struct look {
+	const json_t *now, *before; /* before: NULL at the first look */
+	double seconds;             /* between them */
+};
+
+static const char *const headings[] = {"ROUTE",     "DESTINATION", "SUBSET", ">ASKED", ">SEEN",
+                                       ">REQUESTS", ">2XX",        ">3XX",   ">4XX",   ">5XX",
+                                       ">NONE",     ">P50",        ">P90",   ">P99",   NULL};
+static const char *const watch_headings[] = {"ROUTE", "DESTINATION", "SUBSET", ">ASKED", ">SEEN",
+                                             ">NOW",  ">REQUESTS",   ">REQ/S", ">2XX",   ">4XX",
+                                             ">5XX",  ">P50",        ">P90",   ">P99",   NULL};
+
+/* The member of a list that has this name. */
+static const json_t *by_name(const json_t *list, const char *name)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(list, i,
+	                   item) if (strcmp(session_str(item, "name"), name) == 0) return item;
+	return NULL;
+}
+
+/* Requests since the last look; figures that began anew count from zero. */
+static json_int_t requests_since(const json_t *now, const json_t *before)
+{
+	json_int_t was = session_int(before, "requests"), is = session_int(now, "requests");
+
+	return is >= was ? is - was : is;
+}
+
+static void destination_cells(struct table *t, const json_t *row)
+{
+	const char *host = session_str(row, "host");
+	size_t len = strlen(host), end = strlen(CLUSTER_SUFFIX);
+
+	if (len > end && strcmp(host + len - end, CLUSTER_SUFFIX) == 0)
+		len -= end;
+	if (*host)
+		table_cell(t, "%.*s:%lld", (int)len, host, (long long)session_int(row, "port"));
+	else
+		table_cell(t, "%s", session_str(row, "kind"));
+	table_cell(t, "%s", session_str(row, "subset"));
+	table_cell(t, "%s", text_share(&(struct text){""}, json_object_get(row, "asked")));
+	table_cell(t, "%s", text_share(&(struct text){""}, json_object_get(row, "seen")));
+}
+
+static void status_cell(struct table *t, const json_t *row, const char *class, enum colour colour)
+{
+	json_int_t n = session_int(json_object_get(row, "status"), class);
+
+	table_cell(t, "%lld", (long long)n);
+	table_colour(t, n ? colour : COLOUR_NONE);
+}
+
+static void latency_cells(struct table *t, const json_t *row)
+{
+	const json_t *latency = json_object_get(row, "latency_us");
+
+	table_cell(t, "%s", text_latency(&(struct text){""}, json_object_get(latency, "p50")));
+	table_cell(t, "%s", text_latency(&(struct text){""}, json_object_get(latency, "p90")));
+	table_cell(t, "%s", text_latency(&(struct text){""}, json_object_get(latency, "p99")));
+}
+
+static void add_row(struct table *t, const char *route, const json_t *row)
+{
+	table_cell(t, "%s", route);
+	destination_cells(t, row);
+	table_cell(t, "%lld", (long long)session_int(row, "requests"));
+	status_cell(t, row, "2xx", COLOUR_NONE);
+	status_cell(t, row, "3xx", COLOUR_NONE);
+	status_cell(t, row, "4xx", COLOUR_YELLOW);
+	status_cell(t, row, "5xx", COLOUR_RED);
+	status_cell(t, row, "none", COLOUR_YELLOW);
+	latency_cells(t, row);
+}
+
+/* since: requests of the row since the last look; all: of its whole route. */
+static void add_watch_row(struct table *t, const char *route, const json_t *row, double since,
+                          double all, double seconds)
+{
+	json_t *share = all > 0 ? json_real(since / all) : NULL;
+
+	table_cell(t, "%s", route);
+	destination_cells(t, row);
+	table_cell(t, "%s", text_share(&(struct text){""}, share));
+	table_cell(t, "%lld", (long long)session_int(row, "requests"));
+	if (seconds > 0)
+		table_cell(t, "%.0f", since / seconds);
+	else
+		table_cell(t, "-");
+	status_cell(t, row, "2xx", COLOUR_NONE);
+	status_cell(t, row, "4xx", COLOUR_YELLOW);
+	status_cell(t, row, "5xx", COLOUR_RED);
+	latency_cells(t, row);
+	json_decref(share);
+}
+
+static void add_watched(struct table *t, const json_t *route, const struct look *look)
+{
+	const char *name = session_str(route, "name");
+	const json_t *old = by_name(json_object_get(look->before, "routes"), name);
+	const json_t *destinations = json_object_get(route, "destinations"), *row;
+	const json_t *old_destinations = json_object_get(old, "destinations");
+	json_int_t all = 0;
+	size_t i;
+
+	json_array_foreach(destinations, i, row) all +=
+		requests_since(row, by_name(old_destinations, session_str(row, "name")));
+	json_array_foreach(destinations, i, row)
+	{
+		const json_t *was = by_name(old_destinations, session_str(row, "name"));
+
+		add_watch_row(t, name, row, look->before ? (double)requests_since(row, was) : 0,
+		              look->before ? (double)all : 0, look->seconds);
+	}
+	if (json_array_size(destinations) == 0)
+		add_watch_row(t, name, route, look->before ? (double)requests_since(route, old) : 0,
+		              0, look->seconds);
+}
+
+static void add_route(struct table *t, const json_t *route)
+{
+	const json_t *destinations = json_object_get(route, "destinations"), *row;
+	size_t i;
+
+	json_array_foreach(destinations, i, row) add_row(t, session_str(route, "name"), row);
+	if (json_array_size(destinations) == 0)
+		add_row(t, session_str(route, "name"), route);
+}
+
+static void print_totals(const json_t *stats)
+{
+	const json_t *totals = json_object_get(stats, "totals");
+
+	printf("%lld requests, %lld in progress, %lld clients; no host %lld, no rule %lld; "
+	       "generation "
+	       "%lld\n\n",
+	       (long long)session_int(totals, "requests"), (long long)session_int(totals, "active"),
+	       (long long)session_int(totals, "clients"), (long long)session_int(totals, "no_host"),
+	       (long long)session_int(totals, "no_route"),
+	       (long long)session_int(stats, "generation"));
+}
+
+static enum exit_code print_look(const struct look *look, bool watch)
+{
+	const json_t *route;
+	struct table t;
+	bool whole;
+	size_t i;
+
+	print_totals(look->now);
+	table_init(&t, watch ? watch_headings : headings);
+	json_array_foreach(json_object_get(look->now, "routes"), i, route)
+	{
+		if (watch)
+			add_watched(&t, route, look);
+		else
+			add_route(&t, route);
+	}
+	whole = table_print(&t, stdout);
+	table_fini(&t);
+	return whole ? WEIRCTL_OK : session_no_memory();
+}
+
+/* ROUTE within the namespace of -n, when there is one. */
+static json_t *make_params(const struct session *s)
+{
+	const char *ns = args_value(&s->args, OPTION_NAMESPACE);
+	const char *route = s->args.n_words ? s->args.words[0] : NULL;
+
+	if (!ns)
+		return route ? json_pack("{s:s}", "route", route) : json_object();
+	return json_pack("{s:s++}", "route", ns, "/", route ? route : "");
+}
+
+static enum exit_code print_names(json_t *stats)
+{
+	const json_t *route;
+	size_t i;
+
+	json_array_foreach(json_object_get(stats, "routes"), i, route)
+		terminal_line(stdout, COLOUR_NONE, session_str(route, "name"));
+	json_decref(stats);
+	return WEIRCTL_OK;
+}
+
+static enum exit_code look_once(struct session *s)
+{
+	json_t *stats;
+	enum exit_code code = session_call(s, "stats", make_params(s), &stats);
+
+	if (code)
+		return code;
+	if (s->format == FORMAT_JSON)
+		return session_print_json(stats);
+	if (s->format == FORMAT_NAME)
+		return print_names(stats);
+	code = print_look(&(struct look){stats, NULL, 0}, false);
+	json_decref(stats);
+	return code;
+}
+
+/* ---- --watch ------------------------------------------------------------------------------ */
+
+static double seconds_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* One picture: on a terminal over the last one, else below it; JSON as one line. */
+static enum exit_code draw(const struct session *s, const struct look *look, bool terminal)
+{
+	enum exit_code code;
+
+	if (s->format == FORMAT_JSON) {
+		if (json_dumpf(look->now, stdout, JSON_COMPACT))
+			return session_no_memory();
+		putchar('\n');
+	} else {
+		fputs(terminal ? HOME ERASE_BELOW : look->before ? "\n" : "", stdout);
+		code = print_look(look, true);
+		if (code)
+			return code;
+	}
+	/* A reader that left ends the watch; session_main() says what there is to say. */
+	return fflush(stdout) == 0 ? WEIRCTL_OK : WEIRCTL_FAILED;
+}
+
+static enum exit_code watch(struct session *s, double interval, bool terminal)
+{
+	struct timespec pause = {.tv_sec = (time_t)interval,
+	                         .tv_nsec = (long)((interval - (double)(time_t)interval) * 1e9)};
+	json_t *before = NULL, *now;
+	double then = 0;
+	enum exit_code code = WEIRCTL_OK;
+
+	while (code == WEIRCTL_OK && !terminal_interrupted()) {
+		code = session_call(s, "stats", make_params(s), &now);
+		if (code == WEIRCTL_OK) {
+			double at = seconds_now();
+
+			code = draw(s, &(struct look){now, before, before ? at - then : 0},
+			            terminal);
+			then = at;
+			json_decref(before);
+			before = now;
+		}
+		if (code == WEIRCTL_OK)
+			nanosleep(&pause, NULL);
+	}
+	json_decref(before);
+	return terminal_interrupted() ? WEIRCTL_OK : code;
+}
+
+static enum exit_code start_watch(struct session *s)
+{
+	const char *text = args_value(&s->args, OPTION_WATCH);
+	long interval_ms = text ? args_time_ms(text) : 1000;
+	bool terminal = s->format == FORMAT_TEXT && terminal_is(stdout);
+	enum exit_code code;
+
+	if (s->format == FORMAT_NAME)
+		return session_misused("--watch and -o name do not go together");
+	if (interval_ms < 100)
+		return session_misused("\"%.64s\" is no interval; give 0.1 seconds or more", text);
+	terminal_catch_signals();
+	fputs(terminal ? HIDE_CURSOR HOME ERASE_BELOW : "", stdout);
+	code = watch(s, (double)interval_ms / 1000, terminal);
+	fputs(terminal ? SHOW_CURSOR : "", stdout);
+	return code;
+}
+
+enum exit_code run_stats(struct session *s)
+{
+	return args_has(&s->args, OPTION_WATCH) ? start_watch(s) : look_once(s);
+}
