@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * One request and its response: route it, get a connection, forward both messages, retry when that is
- * safe, count the outcome.
- *
- * Bodies move as they are, buffer by buffer, from one connection's receive queue into the other's send
- * queue. When the receiving side is slow its send queue fills, the other's receive queue is no longer
- * emptied, and its window closes: back-pressure needs no more than that.
+ * One request: route it, get a connection, send its head, retry when that is safe, count the outcome.
+ * What flows afterwards is in transfer.c.
  */
 #include "worker_state.h"
 
 #define CONNECT_RETRIES 2     /* Istio's default policy: attempts 2 on connect failures */
 #define BACKOFF_BASE_US 25000 /* Envoy's default base interval */
-#define SEND_HEADROOM   (NET_HEADROOM + 60) /* what TCP, IP and Ethernet headers may need */
 
 /* ---- counting ---------------------------------------------------------------------------- */
 
@@ -38,7 +33,7 @@ static void uncount_endpoint(struct worker *w, struct session *s)
 	s->counted_endpoint = false;
 }
 
-static void release_snapshot(struct worker *w, struct session *s)
+void exchange_release(struct worker *w, struct session *s)
 {
 	if (s->snap)
 		s->snap->inflight[w->id].requests--;
@@ -59,7 +54,7 @@ void exchange_end(struct worker *w, struct session *s)
 		count_response(w, s);
 	s->counted_dest = false;
 	uncount_endpoint(w, s);
-	release_snapshot(w, s);
+	exchange_release(w, s);
 	bufq_clear(&s->head);
 	if (s->raw)
 		buf_free(s->raw);
@@ -84,11 +79,11 @@ static const struct listener *listener_of(struct worker *w, struct session *s)
 	return s->listener;
 }
 
-static bool needs_request(const struct header_ops *ops)
+bool exchange_needs_request(const struct header_ops *ops)
 {
 	for (uint32_t i = 0; i < ops->n; i++)
 		for (uint32_t k = 0; k < ops->ops[i].n_parts; k++)
-			if (ops->ops[i].parts[k].kind != VALUE_LITERAL)
+			if (ops->ops[i].parts[k].kind == VALUE_REQ)
 				return true;
 	return false;
 }
@@ -100,8 +95,8 @@ static void keep_raw(struct worker *w, struct session *s)
 	size_t len;
 	const char *p;
 
-	if (http1_body_done(&s->req_body) ||
-	    (!needs_request(&s->route->response_ops) && !needs_request(&s->dest->response_ops)))
+	if (http1_body_done(&s->req_body) || (!exchange_needs_request(&s->route->response_ops) &&
+	                                      !exchange_needs_request(&s->dest->response_ops)))
 		return;
 	p = worker_contiguous(w, q, &len);
 	s->raw = buf_alloc(w->pool);
@@ -325,286 +320,6 @@ void exchange_send(struct worker *w, struct session *s)
 	session_arm(w, s);
 }
 
-/* ---- moving bodies ----------------------------------------------------------------------- */
-
-enum pump {
-	PUMP_DONE,  /* the body has ended and is on its way */
-	PUMP_EMPTY, /* more is to come */
-	PUMP_FULL,  /* the receiver's send queue is full */
-	PUMP_BAD,   /* malformed chunked coding, or no buffer to split with */
-};
-
-static enum pump pump(struct worker *w, struct tcp_conn *from, struct tcp_conn *to,
-                      struct http1_body *body, uint64_t *bytes)
-{
-	while (!http1_body_done(body)) {
-		const struct buf *b = tcp_recv_queue(from)->first;
-		struct bufq part = {0};
-		size_t used;
-
-		if (!b)
-			return PUMP_EMPTY;
-		if (tcp_send_space(to) == 0)
-			return PUMP_FULL;
-		if (http1_body_feed(body, (const char *)b->data, b->len, &used) == HTTP1_BAD)
-			return PUMP_BAD;
-		*bytes += used;
-		if (used == b->len) {
-			tcp_send(w->tcp, to, tcp_recv(w->tcp, from));
-			continue;
-		}
-		if (used && tcp_recv_take(w->tcp, from, (uint32_t)used, &part))
-			return PUMP_BAD;
-		for (struct buf *p; (p = bufq_pop(&part));)
-			tcp_send(w->tcp, to, p);
-	}
-	return PUMP_DONE;
-}
-
-/* Request body towards the endpoint. False: the session is no longer in this exchange. */
-static bool pump_request(struct worker *w, struct session *s)
-{
-	uint64_t moved = 0;
-	enum pump r;
-
-	if (s->request_end_us)
-		return true;
-	r = pump(w, s->conn, s->up->conn, &s->req_body, &moved);
-	worker_dest_stats(w, s->dest_slot)->tx_bytes += moved;
-	if (moved)
-		s->activity_us = w->now_us;
-	if (r == PUMP_DONE) {
-		s->request_end_us = w->now_us;
-		session_arm(w, s);
-	}
-	if (r == PUMP_BAD || (r == PUMP_EMPTY && tcp_eof(s->conn))) {
-		worker_count(w, COUNT_HTTP_BAD_REQUEST);
-		if (s->resp_started || r != PUMP_BAD)
-			session_reset(w, s);
-		else
-			local_reply(w, s, &(struct local_reply){.status = 400, .close = true});
-		return false;
-	}
-	return true;
-}
-
-/* ---- response head ----------------------------------------------------------------------- */
-
-static void write_response(struct worker *w, struct session *s, struct http1_out *out)
-{
-	struct http1_reply f = {.route = s->route,
-	                        .dest = s->dest,
-	                        .close = s->close,
-	                        .to_http10 = s->http10,
-	                        .upstream_ms = (w->now_us - s->sent_us) / 1000};
-
-	if ((needs_request(&s->route->response_ops) || needs_request(&s->dest->response_ops)) &&
-	    session_reparse(w, s))
-		f.request = &w->request;
-	*out = (struct http1_out){.p = w->scratch, .cap = WORKER_SCRATCH_BYTES};
-	http1_write_response(&w->response, &f, out);
-}
-
-/*
- * The response's first buffer holds its head and the beginning of the body: write the new head where
- * the old one was, directly in front of the body, so both leave in one segment without copying the
- * body. Only when there is room for all headers in front and nobody else reads the buffer.
- */
-static bool send_in_place(struct worker *w, struct session *s, const struct http1_out *out,
-                          size_t head_len)
-{
-	struct tcp_conn *from = s->up->conn;
-	struct buf *b = tcp_recv_queue(from)->first;
-	struct http1_body after = s->resp_body;
-	size_t used;
-
-	if (head_len >= b->len || buf_shared(b) ||
-	    buf_headroom(b) + head_len < out->len + SEND_HEADROOM)
-		return false;
-	if (http1_body_feed(&after, (char *)b->data + head_len, b->len - head_len, &used) ==
-	    HTTP1_BAD)
-		return false;
-	if (used != b->len - head_len) /* bytes that nobody asked for follow */
-		return false;
-	s->resp_body = after;
-	b = tcp_recv(w->tcp, from);
-	worker_dest_stats(w, s->dest_slot)->rx_bytes += used;
-	buf_pull(b, (uint16_t)head_len);
-	b->data -= out->len;
-	b->len = (uint16_t)(b->len + out->len);
-	memcpy(b->data, out->p, out->len);
-	tcp_send(w->tcp, s->conn, b);
-	return true;
-}
-
-static bool send_response_head(struct worker *w, struct session *s, size_t head_len)
-{
-	struct http1_out out;
-
-	write_response(w, s, &out);
-	if (out.len > out.cap)
-		return false;
-	if (send_in_place(w, s, &out, head_len))
-		return true;
-	if (!worker_send_bytes(w, s->conn, out.p, out.len))
-		return false;
-	tcp_recv_drop(w->tcp, s->up->conn, (uint32_t)head_len);
-	return true;
-}
-
-/* Send an interim response (100 Continue, 103 Early Hints) on as it came; HTTP/1.0 knows none. */
-static bool forward_interim(struct worker *w, struct session *s, size_t len)
-{
-	struct bufq part = {0};
-
-	if (s->http10) {
-		tcp_recv_drop(w->tcp, s->up->conn, (uint32_t)len);
-		return true;
-	}
-	if (tcp_recv_take(w->tcp, s->up->conn, (uint32_t)len, &part))
-		return false;
-	for (struct buf *b; (b = bufq_pop(&part));)
-		tcp_send(w->tcp, s->conn, b);
-	return true;
-}
-
-static void bad_gateway(struct worker *w, struct session *s)
-{
-	worker_count(w, COUNT_HTTP_UPSTREAM_BAD);
-	local_reply(
-		w, s,
-		&(struct local_reply){
-			.status = 502,
-			.body = STR("upstream connect error or disconnect/reset before headers. "
-	                            "reset reason: protocol error")});
-}
-
-/* The connection becomes a tunnel: nothing of the route is needed any more. */
-static void become_tunnel(struct worker *w, struct session *s)
-{
-	worker_count(w, COUNT_HTTP_TUNNELS);
-	release_snapshot(w, s);
-	s->state = SESSION_TUNNEL;
-	s->activity_us = w->now_us;
-	session_arm(w, s);
-}
-
-static void begin_response(struct worker *w, struct session *s, size_t head_len)
-{
-	const struct http1_head *h = &w->response.head;
-	bool tunnel = h->status == 101;
-
-	s->up_reusable = h->keep_alive && h->framing != HTTP1_BODY_CLOSE && !tunnel;
-	if (h->framing == HTTP1_BODY_CLOSE || w->draining)
-		s->close = true;
-	http1_body_init(&s->resp_body, h->framing, h->length);
-	s->status = h->status;
-	if (!send_response_head(w, s, head_len)) {
-		bad_gateway(w, s);
-		return;
-	}
-	s->resp_started = true;
-	session_drop_head(w, s);
-	if (tunnel)
-		become_tunnel(w, s);
-}
-
-/* Read the response's head and send it on. True: go on with the body (or the changed state). */
-static bool response_head(struct worker *w, struct session *s)
-{
-	const struct bufq *q = tcp_recv_queue(s->up->conn);
-	uint32_t limit = w->node->limits.header_bytes;
-	size_t len, head_len;
-	const char *p;
-
-	if (!q->first)
-		return false;
-	p = worker_contiguous(w, q, &len);
-	switch (http1_parse_response(p, len, s->is_head, &w->response, &head_len)) {
-	case HTTP1_DONE: break;
-	case HTTP1_BAD: bad_gateway(w, s); return true;
-	default:
-		if (len >= limit) {
-			bad_gateway(w, s);
-			return true;
-		}
-		return false;
-	}
-	if (w->response.head.status == 101 && !s->upgrade) {
-		bad_gateway(w, s);
-		return true;
-	}
-	if (w->response.head.status < 200 && w->response.head.status != 101) {
-		if (!forward_interim(w, s, head_len))
-			bad_gateway(w, s);
-		return true;
-	}
-	begin_response(w, s, head_len);
-	return true;
-}
-
-/* ---- the exchange ------------------------------------------------------------------------ */
-
-static void complete(struct worker *w, struct session *s)
-{
-	bool whole = s->request_end_us != 0;
-
-	/* An early answer to a request that is still coming: neither connection can go on. */
-	if (!whole)
-		s->close = true;
-	upstream_put(w, s->up, s->up_reusable && whole);
-	exchange_end(w, s);
-	session_next(w, s);
-}
-
-/* The response was cut short after its head was sent: only a reset can tell the client. */
-static void cut(struct worker *w, struct session *s)
-{
-	worker_count(w, COUNT_HTTP_CUT);
-	s->status = 0;
-	session_reset(w, s);
-}
-
-/* Move the response's body. True: the state changed. */
-static bool pump_response(struct worker *w, struct session *s)
-{
-	uint64_t moved = 0;
-	enum pump r = pump(w, s->up->conn, s->conn, &s->resp_body, &moved);
-
-	worker_dest_stats(w, s->dest_slot)->rx_bytes += moved;
-	if (moved)
-		s->activity_us = w->now_us;
-	if (r == PUMP_EMPTY && s->resp_body.framing == HTTP1_BODY_CLOSE && tcp_eof(s->up->conn))
-		r = PUMP_DONE;
-	if (r == PUMP_DONE) {
-		complete(w, s);
-		return true;
-	}
-	if (r == PUMP_BAD ||
-	    (r == PUMP_EMPTY && (tcp_eof(s->up->conn) || tcp_why(s->up->conn) != TCP_WHY_NONE)))
-		cut(w, s);
-	return false;
-}
-
-bool exchange_step(struct worker *w, struct session *s)
-{
-	if (!pump_request(w, s))
-		return false;
-	if (s->state != SESSION_EXCHANGE)
-		return true;
-	if (s->resp_started)
-		return pump_response(w, s);
-	if (tcp_send_space(s->conn) == 0)
-		return false;
-	if (response_head(w, s))
-		return true;
-	if (tcp_eof(s->up->conn) || tcp_why(s->up->conn) != TCP_WHY_NONE) {
-		exchange_fail(w, s, tcp_why(s->up->conn));
-		return true;
-	}
-	return false;
-}
-
 /* ---- failing ----------------------------------------------------------------------------- */
 
 static void wait_before_retry(struct worker *w, struct session *s)
@@ -675,40 +390,4 @@ void exchange_fail(struct worker *w, struct session *s, enum tcp_why why)
 			.status = 503,
 			.body = STR("upstream connect error or disconnect/reset before headers. "
 	                            "reset reason: connection termination")});
-}
-
-/* ---- tunnel ------------------------------------------------------------------------------ */
-
-static bool pour(struct worker *w, struct tcp_conn *from, struct tcp_conn *to)
-{
-	bool moved = false;
-
-	while (tcp_recv_queue(from)->first && tcp_send_space(to)) {
-		tcp_send(w->tcp, to, tcp_recv(w->tcp, from));
-		moved = true;
-	}
-	if (!tcp_recv_queue(from)->first && tcp_eof(from))
-		tcp_shutdown(w->tcp, to);
-	return moved;
-}
-
-static bool finished(const struct tcp_conn *c)
-{
-	return tcp_eof(c) && !tcp_recv_queue(c)->first;
-}
-
-/* Bytes both ways until both sides have ended. False always: nothing further to look at. */
-bool exchange_tunnel(struct worker *w, struct session *s)
-{
-	struct tcp_conn *up = s->up->conn;
-
-	if (pour(w, s->conn, up) | pour(w, up, s->conn))
-		s->activity_us = w->now_us;
-	if (tcp_why(up) != TCP_WHY_NONE && tcp_why(up) != TCP_WHY_FINISHED)
-		session_reset(w, s);
-	else if (finished(s->conn) && finished(up)) {
-		upstream_put(w, s->up, false);
-		session_close(w, s);
-	}
-	return false;
 }

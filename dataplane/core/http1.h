@@ -65,7 +65,7 @@ struct http1_head {
 	uint8_t minor;   /* HTTP/1.minor */
 	uint8_t framing; /* enum http1_framing */
 	bool keep_alive; /* as version and Connection say */
-	bool upgrade;    /* Connection: upgrade with an Upgrade field */
+	bool upgrade;    /* request: a WebSocket hand-shake without a body; response: 101 */
 	bool expect_continue;
 	uint16_t n_fields;
 	uint16_t
@@ -85,7 +85,7 @@ struct http1_request {
 	struct str query; /* without '?'; absent when there is no '?' */
 	bool is_head;
 	bool is_connect;
-	bool path_changed; /* normalising changed bytes of p: they do not parse to the same path again */
+	bool path_changed; /* normalising made the path shorter: p does not parse to it again */
 };
 
 struct http1_response {
@@ -180,6 +180,9 @@ struct http1_reply {
 	bool close;                          /* the client connection closes after this response */
 	bool to_http10;                      /* the client speaks HTTP/1.0 */
 	uint64_t upstream_ms;                /* x-envoy-upstream-service-time */
+	uint64_t unix_s;              /* Date when the endpoint gave none; 0: then none is added */
+	const struct ip_addr *client; /* for %DOWNSTREAM_REMOTE_ADDRESS%; NULL: empty */
+	be16_t client_port;
 };
 
 /** Write the head that goes to the client: status line, fields without hop-by-hop ones, operations. */
@@ -197,6 +200,8 @@ struct http1_local {
 	const struct route
 		*route; /* response operations for redirects and direct responses; NULL: none */
 	const struct http1_request *request;
+	const struct ip_addr *client; /* for %DOWNSTREAM_REMOTE_ADDRESS%; NULL: empty */
+	be16_t client_port;
 };
 
 /** Write a whole local reply, head and body: server: istio-envoy, date, content-length, content-type. */
@@ -209,6 +214,9 @@ void http1_write_local(const struct http1_local *l, struct http1_out *out);
  */
 void http1_write_location(const struct http1_request *r, const struct redirect *to,
                           uint16_t listener_port, struct http1_out *out);
+
+/** Location of a Gateway's httpsRedirect: https, the Host as it came, port and all, path and query. */
+void http1_write_https_location(const struct http1_request *r, struct http1_out *out);
 
 /** Reason phrase of a status; "" when unknown. */
 struct str http1_reason(uint16_t status);

@@ -35,7 +35,9 @@ void local_reply(struct worker *w, struct session *s, const struct local_reply *
 	                        .is_head = s->is_head,
 	                        .unix_s = w->unix_s,
 	                        .route = r->route,
-	                        .request = r->request};
+	                        .request = r->request,
+	                        .client = &tcp_peer(s->conn)->remote,
+	                        .client_port = tcp_peer(s->conn)->rport};
 	struct http1_out out = {.p = w->scratch, .cap = WORKER_SCRATCH_BYTES - EXTRA_MAX};
 	const struct bufq *q = tcp_recv_queue(s->conn);
 	uint32_t head = s->head_kept ? s->head_len : 0, body;
@@ -96,24 +98,10 @@ void local_redirect(struct worker *w, struct session *s, const struct route *rou
 	                                     .request = &w->request});
 }
 
-static void append(struct http1_out *out, struct str s)
-{
-	if (out->len + s.len <= out->cap && s.len)
-		memcpy(out->p + out->len, s.p, s.len);
-	out->len += s.len;
-}
-
-/* Host with its port unchanged, path and query, as Istio's tls.httpsRedirect does. */
 void local_https(struct worker *w, struct session *s)
 {
-	struct http1_out out = extra_out(w, "location: https://");
-	const struct http1_request *r = &w->request;
+	struct http1_out out = extra_out(w, "location: ");
 
-	append(&out, r->authority);
-	append(&out, r->path);
-	if (r->query.p) {
-		append(&out, STR("?"));
-		append(&out, r->query);
-	}
+	http1_write_https_location(&w->request, &out);
 	reply_location(w, s, &out, &(struct local_reply){.status = 301});
 }

@@ -308,11 +308,11 @@ void session_run(struct worker *w, struct session *s)
 				return;
 			break;
 		case SESSION_EXCHANGE:
-			if (!exchange_step(w, s))
+			if (!transfer_step(w, s))
 				return;
 			break;
 		case SESSION_TUNNEL:
-			if (!exchange_tunnel(w, s))
+			if (!transfer_tunnel(w, s))
 				return;
 			break;
 		case SESSION_LINGER: run_linger(w, s); return;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What one worker owns: its layer 3, its TCP, the client sessions, the connections to endpoints, and
- * the arrays that survive a change of the snapshot. Only worker.c, session.c, exchange.c, upstream.c
- * and local.c look inside.
+ * the arrays that survive a change of the snapshot. Only worker.c, session.c, exchange.c, transfer.c,
+ * upstream.c and local.c look inside.
  *
  *                    one client connection             one connection to an endpoint
  *   struct tcp_conn <-> struct session  <--- bound --->  struct upstream <-> struct tcp_conn
@@ -172,13 +172,21 @@ void exchange_begin(struct worker *w, struct session *s);
 void exchange_connect(struct worker *w, struct session *s);
 /** The bound connection is ready: send the request head. */
 void exchange_send(struct worker *w, struct session *s);
-/** Move what can be moved. True when the state changed and session_run() should look again. */
-bool exchange_step(struct worker *w, struct session *s);
 /** The bound connection failed: retry, reply, or cut off. */
 void exchange_fail(struct worker *w, struct session *s, enum tcp_why why);
 /** Count the request as finished with s->status and let go of everything it held. */
 void exchange_end(struct worker *w, struct session *s);
-bool exchange_tunnel(struct worker *w, struct session *s);
+/** Let the route and its snapshot go. */
+void exchange_release(struct worker *w, struct session *s);
+/** Do these response operations read the request's fields? */
+bool exchange_needs_request(const struct header_ops *ops);
+
+/* ---- transfer.c: bodies and tunnels -------------------------------------------------------- */
+
+/** Move what can be moved. True when the state changed and session_run() should look again. */
+bool transfer_step(struct worker *w, struct session *s);
+/** Bytes both ways until both sides have ended. Always false: nothing further to look at. */
+bool transfer_tunnel(struct worker *w, struct session *s);
 
 /* ---- upstream.c: connections to endpoints ------------------------------------------------- */
 

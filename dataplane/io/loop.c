@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "loop.h"
+
+#include "pool.h"
+
+#include <rte_byteorder.h>
+#include <rte_ethdev.h>
+#include <rte_ether.h>
+#include <rte_interrupts.h>
+#include <rte_ip.h>
+#include <rte_pause.h>
+#include <rte_prefetch.h>
+
+#include <errno.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#define TX_CHUNK    64   /* frames handed to the driver at once */
+#define TX_TRIES    8    /* then the queue counts as full: TCP sends again, others wait */
+#define IDLE_TURNS  64   /* empty turns before the first sleep */
+#define SLEEP_FIRST 8    /* us; doubles from there */
+#define SLEEP_LEAST 4    /* us; a shorter sleep costs more than it saves */
+#define WAKE_LEAST  1000 /* us; sleeps from here on wait for an interrupt, whose clock ticks in ms */
+
+/* ---- in ---------------------------------------------------------------------------------- */
+
+static struct buf *from_mbuf(struct rte_mbuf *m, uint8_t port)
+{
+	struct buf *b = pool_buf(m);
+	uint64_t ip = m->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK;
+	uint64_t l4 = m->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
+
+	b->next = NULL;
+	b->data = rte_pktmbuf_mtod(m, uint8_t *);
+	b->len = m->data_len;
+	b->port = port;
+	b->flags = ip == RTE_MBUF_F_RX_IP_CKSUM_GOOD ? BUF_IP_CSUM_OK : 0;
+	/* NONE: a frame of this host whose checksum was never written and whose data is right */
+	if (l4 == RTE_MBUF_F_RX_L4_CKSUM_GOOD || l4 == RTE_MBUF_F_RX_L4_CKSUM_NONE)
+		b->flags |= BUF_L4_CSUM_OK;
+	else if (l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD)
+		b->flags |= BUF_L4_CSUM_BAD;
+	return b;
+}
+
+/* Can this be the beginning of a TCP packet without anything in front? Those the device sorted. */
+static bool is_plain_tcp(const struct buf *b, uint16_t vlan)
+{
+	size_t l2 = RTE_ETHER_HDR_LEN + (vlan ? sizeof(struct rte_vlan_hdr) : 0);
+	const uint8_t *l3 = b->data + l2;
+
+	if (b->len < l2 + sizeof(struct rte_ipv4_hdr))
+		return false;
+	if (l3[0] >> 4 == 4)
+		return l3[offsetof(struct rte_ipv4_hdr, next_proto_id)] == IPPROTO_TCP;
+	return l3[0] >> 4 == 6 && l3[offsetof(struct rte_ipv6_hdr, proto)] == IPPROTO_TCP;
+}
+
+static void hand_to(struct loop *l, uint32_t to, struct buf *b)
+{
+	bool full = !l->hand[to] || rte_ring_sp_enqueue(l->hand[to], b) != 0;
+
+	l->ends[full ? DROP_RING_FULL : DROP_HANDED_OFF]++;
+	if (full)
+		buf_free(b);
+}
+
+/* All workers learn from it. A copy is a packet of its own: it is counted where it arrives. */
+static void copy_to_others(struct loop *l, const struct buf *b)
+{
+	for (uint32_t w = 0; w < l->n_workers; w++) {
+		struct buf *copy;
+
+		if (!l->hand[w])
+			continue;
+		copy = pool_copy(l->pool, b);
+		if (!copy)
+			l->counters[COUNT_NO_BUFFER]++;
+		else if (rte_ring_sp_enqueue(l->hand[w], copy) != 0)
+			buf_free(copy);
+	}
+}
+
+static void input(struct loop *l, const struct loop_rxq *q, struct buf *b, uint64_t now_us)
+{
+	int owner = (int)l->id;
+
+	if (l->n_workers > 1 &&
+	    !(q->sorted && is_plain_tcp(b, l->shared->node->ports[q->port].vlan)))
+		owner = worker_owner(l->worker, b);
+	if (owner == WORKER_EVERY)
+		copy_to_others(l, b);
+	else if (owner != (int)l->id) {
+		hand_to(l, (uint32_t)owner, b);
+		return;
+	}
+	worker_input(l->worker, b, now_us);
+}
+
+static bool poll_device(struct loop *l, const struct loop_rxq *q, uint64_t now_us)
+{
+	struct rte_mbuf *m[LOOP_BURST];
+	uint16_t n = rte_eth_rx_burst(q->port_id, q->queue, m, LOOP_BURST);
+	uint64_t bytes = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		rte_prefetch0(rte_pktmbuf_mtod(m[i], const void *));
+	for (uint16_t i = 0; i < n; i++) {
+		bytes += m[i]->pkt_len;
+		input(l, q, from_mbuf(m[i], q->port), now_us);
+	}
+	l->counters[COUNT_RX_PKTS] += n;
+	l->counters[COUNT_RX_BYTES] += bytes;
+	return n > 0;
+}
+
+static bool poll_ring(struct loop *l, struct rte_ring *r, uint64_t now_us)
+{
+	void *b[LOOP_BURST];
+	unsigned int n = rte_ring_sc_dequeue_burst(r, b, LOOP_BURST, NULL);
+
+	l->counters[COUNT_HANDED_IN] += n;
+	for (unsigned int i = 0; i < n; i++)
+		worker_input(l->worker, b[i], now_us);
+	return n > 0;
+}
+
+/* ---- out --------------------------------------------------------------------------------- */
+
+static struct rte_mbuf *to_mbuf(const struct net_tx *tx, uint32_t port)
+{
+	struct rte_mbuf *m = pool_mbuf(tx->buf);
+
+	m->data_off = (uint16_t)(tx->frame - (uint8_t *)m->buf_addr);
+	m->data_len = tx->len;
+	m->pkt_len = tx->len;
+	m->port = (uint16_t)port;
+	m->nb_segs = 1;
+	m->next = NULL;
+	m->ol_flags = 0;
+	m->vlan_tci = 0;
+	m->tx_offload = 0;
+	if (!tx->flags)
+		return m;
+	m->tx_offload = rte_mbuf_tx_offload(tx->l2_len, tx->l3_len, 0, 0, 0, 0, 0);
+	m->ol_flags = tx->frame[tx->l2_len] >> 4 == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
+	if (tx->flags & NET_TX_IP_CSUM)
+		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
+	if (tx->flags & NET_TX_TCP_CSUM)
+		m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
+	return m;
+}
+
+/* Send through our own queue; after a bounded number of tries the queue is full. */
+static void send_burst(struct loop *l, const struct loop_tx *tx, struct rte_mbuf **m, uint16_t n)
+{
+	uint64_t bytes[TX_CHUNK + 1] = {
+		0}; /* bytes[i]: of the first i frames; they are gone later */
+	uint16_t sent = 0;
+
+	for (uint16_t i = 0; i < n; i++)
+		bytes[i + 1] = bytes[i] + m[i]->pkt_len;
+	for (int tries = 0; sent < n && tries < TX_TRIES; tries++) {
+		if (tries)
+			rte_pause();
+		sent += rte_eth_tx_burst(tx->port_id, tx->queue, m + sent, (uint16_t)(n - sent));
+	}
+	l->counters[COUNT_TX_PKTS] += sent;
+	l->counters[COUNT_TX_BYTES] += bytes[sent];
+	l->counters[COUNT_TX_FULL] += (uint64_t)(n - sent);
+	for (; sent < n; sent++)
+		rte_pktmbuf_free_seg(m[sent]);
+}
+
+/* The owner of the queue counts what it sends; what does not get there is counted here. */
+static void hand_out(struct loop *l, struct rte_ring *r, struct rte_mbuf **m, uint16_t n)
+{
+	unsigned int taken = rte_ring_sp_enqueue_burst(r, (void **)m, n, NULL);
+
+	l->counters[COUNT_TX_FULL] += n - taken;
+	for (; taken < n; taken++)
+		rte_pktmbuf_free_seg(m[taken]);
+}
+
+static bool send_port(struct loop *l, uint32_t port)
+{
+	struct net_out *out = net_out(l->net, port);
+	const struct loop_tx *tx = &l->tx[port];
+	struct rte_mbuf *m[TX_CHUNK];
+	uint32_t total = out->n;
+
+	for (uint32_t at = 0; at < total;) {
+		uint16_t n = 0;
+
+		for (; n < TX_CHUNK && at < total; at++)
+			m[n++] = to_mbuf(&out->tx[at], port);
+		if (tx->ring)
+			hand_out(l, tx->ring, m, n);
+		else
+			send_burst(l, tx, m, n);
+	}
+	out->n = 0;
+	return total > 0;
+}
+
+/* Frames of workers that have no send queue on that port. */
+static bool send_for_others(struct loop *l, struct rte_ring *r)
+{
+	struct rte_mbuf *m[TX_CHUNK];
+	uint16_t total = (uint16_t)rte_ring_sc_dequeue_burst(r, (void **)m, LOOP_BURST, NULL);
+
+	for (uint16_t at = 0, n; at < total; at = (uint16_t)(at + n)) {
+		for (n = 1; at + n < total && m[at + n]->port == m[at]->port;)
+			n++;
+		send_burst(l, &l->tx[m[at]->port], m + at, n);
+	}
+	return total > 0;
+}
+
+/* ---- a turn ------------------------------------------------------------------------------ */
+
+/* Date fields need no better than this: read the wall clock when its second is over. */
+static uint64_t wall_clock(struct loop *l, uint64_t now_us)
+{
+	struct timespec ts;
+
+	if (now_us >= l->unix_next_us) {
+		clock_gettime(CLOCK_REALTIME, &ts);
+		l->unix_s = (uint64_t)ts.tv_sec;
+		l->unix_next_us = now_us + 1000000 - (uint64_t)ts.tv_nsec / 1000;
+	}
+	return l->unix_s;
+}
+
+/* Take up what the control thread changed. */
+static void obey(struct loop *l, uint64_t now_us)
+{
+	struct snapshot *s = publish_turn(l->shared->publish, l->id);
+	bool draining = __atomic_load_n(&l->shared->draining, __ATOMIC_RELAXED);
+
+	/* by number: a new snapshot may lie where an old one lay */
+	if (unlikely(s->generation != l->generation)) {
+		worker_use(l->worker, s);
+		l->generation = s->generation;
+		l->counters[COUNT_PICKUP_TSC] = rte_rdtsc();
+		publish_took(l->shared->publish, l->id, s->generation,
+		             l->counters[COUNT_PICKUP_TSC]);
+	}
+	if (unlikely(draining != l->draining)) {
+		worker_drain(l->worker, draining, now_us);
+		l->draining = draining;
+	}
+}
+
+bool loop_turn(struct loop *l)
+{
+	uint64_t start = rte_rdtsc();
+	uint64_t now_us = clock_us(&l->shared->clock, start);
+	bool busy = false;
+
+	obey(l, now_us);
+	for (uint32_t i = 0; i < l->n_rxq; i++)
+		busy |= poll_device(l, &l->rxq[i], now_us);
+	for (uint32_t i = 0; i < l->n_in; i++)
+		busy |= poll_ring(l, l->in[i], now_us);
+	busy |= worker_turn(l->worker, now_us, wall_clock(l, now_us));
+	for (uint32_t i = 0; i < l->n_ports; i++)
+		busy |= send_port(l, i);
+	for (uint32_t i = 0; i < l->n_out; i++)
+		busy |= send_for_others(l, l->out[i]);
+	l->counters[COUNT_LOOPS]++;
+	if (busy)
+		l->counters[COUNT_BUSY_CYCLES] += rte_rdtsc() - start;
+	else
+		l->counters[COUNT_IDLE_LOOPS]++;
+	return busy;
+}
+
+/* ---- idle -------------------------------------------------------------------------------- */
+
+static void arm_interrupts(const struct loop *l, bool on)
+{
+	for (uint32_t i = 0; i < l->n_rxq; i++) {
+		if (on)
+			rte_eth_dev_rx_intr_enable(l->rxq[i].port_id, l->rxq[i].queue);
+		else
+			rte_eth_dev_rx_intr_disable(l->rxq[i].port_id, l->rxq[i].queue);
+	}
+}
+
+/* A packet that came before the interrupt was armed wakes nobody: look once more. */
+static void sleep_until_woken(struct loop *l, uint64_t us)
+{
+	struct rte_epoll_event ev[LOOP_RXQ_MAX];
+
+	arm_interrupts(l, true);
+	if (!loop_turn(l)) {
+		publish_leave(l->shared->publish, l->id);
+		rte_epoll_wait(RTE_EPOLL_PER_THREAD, ev, LOOP_RXQ_MAX, (int)(us / 1000));
+		publish_enter(l->shared->publish, l->id);
+	}
+	arm_interrupts(l, false);
+}
+
+static void sleep_for(struct loop *l, uint64_t us)
+{
+	struct timespec ts = {.tv_sec = (time_t)(us / 1000000),
+	                      .tv_nsec = (long)(us % 1000000) * 1000};
+
+	publish_leave(l->shared->publish, l->id);
+	nanosleep(&ts, NULL);
+	publish_enter(l->shared->publish, l->id);
+}
+
+/* Nothing to do: wait a little, then longer, never past the worker's next timer. */
+static void rest(struct loop *l)
+{
+	uint64_t most = l->shared->node->times.idle_sleep_us;
+	uint64_t now_us, next_us, us;
+
+	rte_pause();
+	if (++l->idle_turns < IDLE_TURNS || most == 0)
+		return;
+	l->sleep_us = l->sleep_us ? RTE_MIN(l->sleep_us * 2, most) : RTE_MIN(SLEEP_FIRST, most);
+	now_us = clock_us(&l->shared->clock, rte_rdtsc());
+	next_us = worker_next(l->worker);
+	if (next_us <= now_us)
+		return;
+	us = RTE_MIN(l->sleep_us, next_us - now_us);
+	if (l->can_wake && us >= WAKE_LEAST)
+		sleep_until_woken(l, us);
+	else if (us >= SLEEP_LEAST)
+		sleep_for(l, us);
+}
+
+static void listen_for_interrupts(struct loop *l)
+{
+	for (uint32_t i = 0; i < l->n_rxq && l->can_wake; i++)
+		if (rte_eth_dev_rx_intr_ctl_q(l->rxq[i].port_id, l->rxq[i].queue,
+		                              RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL) < 0)
+			l->can_wake = false;
+}
+
+int loop_run(void *arg)
+{
+	struct loop *l = arg;
+
+	/* the kernel rounds sleeps up by 50 us otherwise */
+	prctl(PR_SET_TIMERSLACK, 1);
+	listen_for_interrupts(l);
+	publish_enter(l->shared->publish, l->id);
+	while (!__atomic_load_n(&l->shared->stopping, __ATOMIC_RELAXED)) {
+		if (loop_turn(l)) {
+			l->idle_turns = 0;
+			l->sleep_us = 0;
+		} else {
+			rest(l);
+		}
+	}
+	publish_leave(l->shared->publish, l->id);
+	worker_fini(l->worker);
+	return 0;
+}

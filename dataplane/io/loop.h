@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What one core does, round and round: the loop around core's worker.
+ *
+ *   device queues --rx--+                                +--tx--> device queues
+ *   rings in -----------+--> worker_input, worker_turn --+------> rings out
+ *
+ * A turn takes at most a burst from each source, so no source starves another. A turn that finds
+ * nothing makes the next one a little later: first a pause, then a sleep that grows to the node's
+ * idle_sleep_us, never past the worker's next timer.
+ *
+ * Nothing here locks, allocates or logs once the loop runs; the sleep is its one system call beside
+ * the clock, and both only when there is time.
+ */
+#ifndef WEIR_IO_LOOP_H
+#define WEIR_IO_LOOP_H
+
+#include "clock.h"
+#include "handoff.h"
+#include "port.h"
+#include "publish.h"
+#include "worker.h"
+
+#define LOOP_BURST   32
+#define LOOP_RXQ_MAX 64
+
+/* A device queue that this worker polls. */
+struct loop_rxq {
+	uint16_t port_id; /* of ethdev */
+	uint16_t queue;
+	uint8_t port; /* index into the node's ports */
+	bool sorted;  /* the device already chose the worker for TCP */
+};
+
+/* How this worker sends on one port. */
+struct loop_tx {
+	uint16_t port_id;
+	uint16_t queue;
+	struct rte_ring *ring; /* not NULL: through the worker that owns the queue */
+};
+
+/* What all loops share; written by the control thread. */
+struct loop_shared {
+	const struct node *node;
+	struct publish *publish;
+	struct clock clock;
+	bool draining; /* ctrl: w, workers: r */
+	bool stopping; /* ctrl: w, workers: r */
+};
+
+struct loop {
+	alignas(64) uint32_t id; /* of the worker */
+	unsigned int lcore;
+	uint32_t n_workers, n_ports;
+	uint32_t n_rxq, n_in, n_out;
+	struct loop_shared *shared;
+	struct worker *worker;
+	struct net *net;
+	uint64_t *counters, *ends;
+	struct buf_pool *pool;
+	struct loop_rxq rxq[LOOP_RXQ_MAX];
+	struct loop_tx tx[NODE_PORTS_MAX];
+	struct rte_ring *in[WEIR_WORKERS_MAX];   /* [n_in]: received frames from others */
+	struct rte_ring *out[WEIR_WORKERS_MAX];  /* [n_out]: frames others want sent */
+	struct rte_ring *hand[WEIR_WORKERS_MAX]; /* [worker]: our frames for it, or NULL */
+	bool can_wake;                           /* every source can wake it by an interrupt */
+	bool draining;                           /* as the worker has it */
+	uint64_t generation;
+	uint64_t unix_s, unix_next_us;
+	uint32_t idle_turns;
+	uint64_t sleep_us;
+};
+
+/**
+ * Run the worker until shared->stopping; then give back every buffer that it holds.
+ *
+ * @param loop  struct loop, ready; for rte_eal_remote_launch()
+ */
+int loop_run(void *loop);
+
+/** One turn. Returns true when there was something to do. For loop_run() and tests. */
+bool loop_turn(struct loop *l);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "pool.h"
+
+#include <rte_errno.h>
+#include <rte_mempool.h>
+
+/* Buffers a worker keeps for itself before it goes to the common ring (mempool cache). */
+#define CACHE_BUFS 256
+
+size_t pool_buf_bytes(uint16_t data_bytes)
+{
+	return sizeof(struct rte_mbuf) + POOL_PRIV_BYTES + RTE_PKTMBUF_HEADROOM + data_bytes +
+	       sizeof(struct rte_mempool_objhdr) + RTE_CACHE_LINE_SIZE;
+}
+
+static void set_bounds(struct rte_mempool *mp, void *arg, void *obj, unsigned int i)
+{
+	struct rte_mbuf *m = obj;
+	struct buf *b = pool_buf(m);
+
+	(void)mp;
+	(void)arg;
+	(void)i;
+	memset(b, 0, sizeof(*b));
+	b->head = m->buf_addr;
+	b->end = b->head + m->buf_len;
+	b->data = b->head + BUF_HEADROOM;
+}
+
+struct buf_pool *pool_new(const char *name, uint32_t n, uint16_t data_bytes, int socket,
+                          bool crowded)
+{
+	uint32_t cache = n / 4 < CACHE_BUFS ? n / 4 : CACHE_BUFS;
+	struct rte_mempool *mp = rte_pktmbuf_pool_create_by_ops(
+		name, n, cache, POOL_PRIV_BYTES, (uint16_t)(data_bytes + RTE_PKTMBUF_HEADROOM),
+		socket, crowded ? "ring_mt_rts" : "ring_mp_mc");
+
+	if (!mp)
+		return NULL;
+	rte_mempool_obj_iter(mp, set_bounds, NULL);
+	return (struct buf_pool *)mp;
+}
+
+void pool_free(struct buf_pool *p)
+{
+	rte_mempool_free(pool_mempool(p));
+}
+
+struct buf *pool_copy(struct buf_pool *p, const struct buf *b)
+{
+	struct buf *copy = buf_alloc(p);
+
+	if (!copy)
+		return NULL;
+	if (b->len > buf_tailroom(copy)) {
+		buf_free(copy);
+		return NULL;
+	}
+	memcpy(copy->data, b->data, b->len);
+	copy->len = b->len;
+	copy->flags = b->flags;
+	copy->sum = b->sum;
+	copy->port = b->port;
+	return copy;
+}
+
+/* ---- buf.h ------------------------------------------------------------------------------- */
+
+struct buf *buf_alloc(struct buf_pool *pool)
+{
+	struct rte_mbuf *m = rte_pktmbuf_alloc(pool_mempool(pool));
+	struct buf *b;
+
+	if (unlikely(!m))
+		return NULL;
+	b = pool_buf(m);
+	b->next = NULL;
+	b->data = b->head + BUF_HEADROOM;
+	b->len = 0;
+	b->flags = 0;
+	return b;
+}
+
+void buf_free(struct buf *b)
+{
+	rte_pktmbuf_free_seg(pool_mbuf(b));
+}
+
+void buf_ref(struct buf *b)
+{
+	rte_mbuf_refcnt_update(pool_mbuf(b), 1);
+}
+
+bool buf_shared(const struct buf *b)
+{
+	return rte_mbuf_refcnt_read(pool_mbuf(b)) > 1;
+}

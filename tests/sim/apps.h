@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The programs around Weir in a simulation: a client that asks for bodies of known bytes, and a server
+ * that makes them. Every message is derived from a small plan, so both ends know every byte.
+ *
+ *   GET /p/<framing>/<length>/<key>    framing l: Content-Length, c: chunked, e: until close
+ *   POST ... with x-up: <framing>/<length> and a body of key + 1
+ */
+#ifndef WEIR_SIM_APPS_H
+#define WEIR_SIM_APPS_H
+
+#include "http1.h"
+#include "world.h"
+
+struct bytes {
+	uint8_t *p;
+	size_t len, cap;
+};
+
+void bytes_add(struct bytes *b, const void *p, size_t len);
+void bytes_free(struct bytes *b);
+
+struct plan {
+	char method; /* 'G', 'H', 'P' */
+	char framing;
+	char up_framing;
+	uint32_t len, up_len, key;
+};
+
+/** The body of a key as it goes over the wire in this framing. */
+void body_encode(struct bytes *out, char framing, uint32_t len, uint32_t key);
+
+/* One connection of either program. */
+struct flow {
+	struct tcp_conn *conn; /* NULL: closed */
+	struct bytes in, out;
+	size_t in_at, out_at;
+	bool eof, fin; /* fin: shut down when everything is out */
+};
+
+struct apps_chaos {
+	uint32_t reset_ppm;   /* per request: server resets instead of answering */
+	uint32_t cut_ppm;     /* per response: server resets in the middle of the body */
+	uint32_t close_ppm;   /* per response: server closes afterwards without having said so */
+	uint32_t abandon_ppm; /* per client: resets its connection in the middle */
+};
+
+struct server {
+	struct host host;
+	const char *version; /* "v1" */
+	struct apps_chaos chaos;
+	struct flow *flows[512];
+	uint32_t n_flows;
+	uint64_t requests;
+	uint64_t bad; /* request bodies that were not what the client sent */
+	struct http1_request request;
+};
+
+struct client {
+	struct flow flow;
+	uint64_t seed;  /* of its plans */
+	uint32_t n;     /* requests to make */
+	uint32_t depth; /* pipelined at most */
+	uint32_t max_len;
+	uint32_t sent, done;
+	bool failed; /* connection ended early */
+	bool abandon;
+	uint64_t ok[2];  /* responses by version */
+	uint64_t errors; /* 5xx */
+};
+
+struct clients {
+	struct host host;
+	struct client *list;
+	uint32_t n;
+	struct ip_addr to;
+	be16_t port;
+	uint64_t wrong; /* responses with a byte that is not as planned */
+	char why[200];
+	struct http1_response response;
+};
+
+/** Take the news of the host's TCP and act. */
+void server_turn(struct server *s);
+void clients_turn(struct clients *c);
+/** Open the connection of client i. */
+void client_start(struct clients *c, uint32_t i);
+void server_free(struct server *s);
+void clients_free(struct clients *c);
+
+#endif

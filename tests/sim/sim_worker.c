@@ -1,0 +1,536 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Whole workers in a simulated world: clients, Weir, two servers, a bad network, one seed.
+ *
+ *   clients 10.0.0.1 ---+
+ *   v1      10.0.0.11 --+-- wire --- Weir 10.0.0.2:8080, one to three workers on one queue
+ *   v2      10.0.0.12 --+
+ *
+ * What must hold for every seed: each body arrives byte for byte; without chaos every request gets its
+ * 200; picks follow the split exactly; no buffer, connection or session is left at the end; received
+ * frames equal the sum of their ends; no snapshot stays referenced.
+ *
+ *   sim_worker FIRST COUNT    run the seeds FIRST .. FIRST + COUNT - 1
+ *   sim_worker SEED           run one and say what it was like
+ */
+#include "apps.h"
+#include "steer.h"
+#include "worker.h"
+#include "worker_state.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CLIENTS_MAX 24
+#define HOUR_US     3600000000ull
+
+struct routing {
+	struct snapshot *snap; /* inflight[] is aligned to cache lines, so it is allocated */
+	struct listener listener;
+	struct vhost vhost;
+	struct clause clause;
+	struct route route;
+	struct split split;
+	struct dest dests[2];
+	struct subset subsets[2];
+	struct endpoint endpoints[2];
+	struct value_part part;
+	struct header_op op;
+	uint16_t table[10];
+};
+
+struct weir {
+	struct node node;
+	struct net_port port;
+	struct steer steer;
+	struct buf_pool pool;
+	uint32_t n;
+	void *memory[3];
+	struct worker *w[3];
+	struct nic *nic;
+	struct world *world;
+	struct routing before, after;
+	bool drained;
+};
+
+struct scene {
+	struct world world;
+	struct weir weir;
+	struct clients clients;
+	struct server v1, v2;
+	struct apps_chaos chaos;
+	uint32_t clients_left;
+	bool chaotic;
+};
+
+static uint64_t seed_now;
+
+static void fail(const char *fmt, ...)
+{
+	va_list ap;
+
+	fprintf(stderr, "sim_worker: seed %llu: ", (unsigned long long)seed_now);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nreplay with: sim_worker %llu\n", (unsigned long long)seed_now);
+	exit(1);
+}
+
+/* ---- routing ----------------------------------------------------------------------------- */
+
+static void make_routing(struct routing *r, uint64_t generation, uint32_t workers, int v2_of_10)
+{
+	memset(r, 0, sizeof(*r));
+	r->snap = aligned_alloc(64, (sizeof(*r->snap) + 63) & ~63ul);
+	memset(r->snap, 0, sizeof(*r->snap));
+	r->part = (struct value_part){VALUE_REQ, STR("host")};
+	r->op = (struct header_op){HEADER_SET, 1, STR("x-asked-host"), &r->part};
+	for (uint32_t i = 0; i < 2; i++) {
+		r->endpoints[i] = (struct endpoint){.addr = sim_addr(i ? "10.0.0.12" : "10.0.0.11"),
+		                                    .port = htons(80),
+		                                    .weight = 1,
+		                                    .slot = {i, 1},
+		                                    .name = STR("endpoint")};
+		r->subsets[i] = (struct subset){.name = STR("subset"),
+		                                .slot = {i, 1},
+		                                .connect_timeout_us = 300000000,
+		                                .n_endpoints = 1,
+		                                .endpoints = &r->endpoints[i]};
+		r->dests[i] = (struct dest){.subset = &r->subsets[i],
+		                            .weight = (uint32_t)(i ? v2_of_10 : 10 - v2_of_10),
+		                            .stats = {(uint32_t)generation * 2 + i, 1},
+		                            .name = STR("dest")};
+	}
+	for (int i = 0, acc = 0; i < 10; i++) {
+		acc += v2_of_10;
+		r->table[i] = acc >= 10;
+		acc %= 10;
+	}
+	r->split = (struct split){{(uint32_t)generation, 1}, 2, 10, r->dests, r->table};
+	r->route = (struct route){.name = STR("sim"),
+	                          .kind = ROUTE_FORWARD,
+	                          .split = &r->split,
+	                          .response_ops = {1, &r->op}};
+	r->clause =
+		(struct clause){.uri = {MATCH_PREFIX, false, STR("/p/"), NULL}, .route = &r->route};
+	r->vhost = (struct vhost){.name = STR("*"), .n_clauses = 1, .clauses = &r->clause};
+	r->listener = (struct listener){
+		.port = htons(8080), .name = STR("sim"), .hosts = {.any = &r->vhost}};
+	r->snap->generation = generation;
+	r->snap->n_listeners = 1;
+	r->snap->n_workers = workers;
+	r->snap->listeners = &r->listener;
+}
+
+/* ---- Weir -------------------------------------------------------------------------------- */
+
+static void hand(struct weir *x, uint32_t to, const uint8_t *frame, uint16_t len, bool in)
+{
+	struct worker_stats *st = worker_stats(x->w[to]);
+	struct buf *b = bufs_from(&x->pool, frame, len);
+
+	st->counters[in ? COUNT_HANDED_IN : COUNT_RX_PKTS]++;
+	if (!b) {
+		st->ends[DROP_NO_BUFFER]++;
+		return;
+	}
+	worker_input(x->w[to], b, x->world->now_us);
+}
+
+/* One queue, read by worker 0, as with a device that cannot spread. */
+static void weir_receive(void *arg, const uint8_t *frame, uint16_t len)
+{
+	struct weir *x = arg;
+	struct buf *peek;
+	int owner = 0;
+
+	if (x->n > 1) {
+		peek = bufs_from(&x->pool, frame, len);
+		if (peek) {
+			owner = worker_owner(x->w[0], peek);
+			buf_free(peek);
+		}
+	}
+	if (owner > 0) {
+		worker_stats(x->w[0])->counters[COUNT_RX_PKTS]++;
+		worker_stats(x->w[0])->ends[DROP_HANDED_OFF]++;
+		hand(x, (uint32_t)owner, frame, len, true);
+		return;
+	}
+	hand(x, 0, frame, len, false);
+	if (owner == WORKER_EVERY)
+		for (uint32_t i = 1; i < x->n; i++)
+			hand(x, i, frame, len, true);
+}
+
+static void weir_settings(struct weir *x, struct world *w)
+{
+	struct node *n = &x->node;
+
+	n->n_ports = 1;
+	n->n_workers = x->n;
+	n->source_port_min = 32768;
+	n->source_port_max = 60999;
+	n->limits = (struct node_limits){.conns = 300,
+	                                 .backlog = world_chance(w, 100000) ? 1 : 64,
+	                                 .header_bytes = 8192,
+	                                 .pending_requests = 100,
+	                                 .upstream_conns = world_chance(w, 200000) ? 2 : 64,
+	                                 .dests = 16,
+	                                 .endpoints = 16};
+	n->limits.rcvbuf_bytes = 2000u << world_random(w, 8);
+	n->limits.sndbuf_bytes = 2000u << world_random(w, 8);
+	n->times = (struct node_times){.client_idle_us = HOUR_US,
+	                               .client_header_us = HOUR_US,
+	                               .upstream_idle_us = 60000000,
+	                               .stream_idle_us = HOUR_US};
+}
+
+static void weir_init(struct weir *x, struct world *w)
+{
+	struct worker_env env = {.node = &x->node, .ports = &x->port, .pool = &x->pool};
+	struct hash_key key = {{1, 2}};
+
+	memset(x, 0, sizeof(*x));
+	env.node = &x->node;
+	x->world = w;
+	x->n = 1 + world_random(w, 3);
+	x->pool = bufs_pool(20000);
+	x->nic = world_nic(w, weir_receive, x);
+	weir_settings(x, w);
+	x->port.mtu = (uint16_t)(world_chance(w, 200000) ? 576 : 1500);
+	memcpy(x->port.mac, x->nic->mac, 6);
+	x->port.n_addrs = 1;
+	x->port.addrs[0] = (struct node_prefix){sim_addr("10.0.0.2"), 96 + 24};
+	make_routing(&x->before, 1, x->n, 1);
+	make_routing(&x->after, 2, x->n, 3);
+	steer_hand_off(&x->steer, x->n, x->node.source_port_min, x->node.source_port_max, &key);
+	env.steer = x->n > 1 ? &x->steer : NULL;
+	env.n_workers = x->n;
+	for (uint32_t i = 0; i < x->n; i++) {
+		size_t size = (worker_bytes(&x->node) + 63) & ~63ul;
+
+		x->memory[i] = aligned_alloc(64, size);
+		memset(x->memory[i], 0, size);
+		env.id = i;
+		env.seed = w->rng + i;
+		for (int k = 0; k < 16; k++)
+			env.secret[k] = (uint8_t)world_random(w, 256);
+		x->w[i] = worker_init(x->memory[i], &env, x->before.snap, w->now_us);
+	}
+}
+
+static void weir_turn(struct weir *x)
+{
+	for (uint32_t i = 0; i < x->n; i++) {
+		worker_turn(x->w[i], x->world->now_us, 1700000000);
+		world_collect(x->world, x->nic, net_out(worker_net(x->w[i]), 0));
+	}
+}
+
+static uint64_t weir_next(const struct weir *x)
+{
+	uint64_t t = UINT64_MAX;
+
+	for (uint32_t i = 0; i < x->n; i++)
+		if (worker_next(x->w[i]) < t)
+			t = worker_next(x->w[i]);
+	return t;
+}
+
+static uint64_t weir_counter(const struct weir *x, enum counter c)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < x->n; i++)
+		sum += worker_stats(x->w[i])->counters[c];
+	return sum;
+}
+
+/* ---- the run ----------------------------------------------------------------------------- */
+
+static void make_wire(struct world *w)
+{
+	static const uint32_t loss[] = {0, 0, 10000, 50000, 20000};
+	struct wire *l = &w->wire;
+
+	l->loss_ppm = loss[world_random(w, 5)];
+	l->double_ppm = world_chance(w, 300000) ? 20000 : 0;
+	l->reorder_ppm = world_chance(w, 400000) ? 50000 : 0;
+	l->reorder_us = 20000;
+	l->damage_ppm = world_chance(w, 200000) ? 5000 : 0;
+	l->delay_min_us = world_random(w, 2000);
+	l->delay_max_us = l->delay_min_us + world_random(w, 3) * world_random(w, 5000);
+	l->hold_us = world_random(w, 3) * 1000;
+}
+
+static struct host_config host_config(struct world *w, const char *address, uint16_t port)
+{
+	return (struct host_config){.address = address,
+	                            .mtu = (uint16_t)(world_chance(w, 150000) ? 300 : 1500),
+	                            .rcvbuf = 1500u << world_random(w, 8),
+	                            .sndbuf = 4000u << world_random(w, 7),
+	                            .pool = 200000,
+	                            .listen_port = port};
+}
+
+static void make_clients(struct scene *s)
+{
+	struct world *w = &s->world;
+	struct clients *c = &s->clients;
+	struct host_config hc = host_config(w, "10.0.0.1", 0);
+
+	host_init(&c->host, w, &hc);
+	c->n = 1 + world_random(w, CLIENTS_MAX);
+	c->list = calloc(c->n, sizeof(*c->list));
+	c->to = sim_addr("10.0.0.2");
+	c->port = htons(8080);
+	for (uint32_t i = 0; i < c->n; i++) {
+		struct client *k = &c->list[i];
+
+		k->seed = world_random(w, UINT32_MAX);
+		k->n = 1 + world_random(w, 12);
+		k->depth = 1 + world_random(w, 4) * world_random(w, 3);
+		k->max_len = world_chance(w, 150000) ? 300000 : 20000;
+		k->abandon = world_chance(w, s->chaos.abandon_ppm);
+	}
+}
+
+static void make_scene(struct scene *s, uint64_t seed)
+{
+	struct world *w = &s->world;
+	struct host_config c1, c2;
+
+	memset(s, 0, sizeof(*s));
+	world_init(w, seed);
+	make_wire(w);
+	s->chaotic = world_chance(w, 300000);
+	if (s->chaotic)
+		s->chaos = (struct apps_chaos){30000, 30000, 50000, 100000};
+	weir_init(&s->weir, w);
+	make_clients(s);
+	c1 = host_config(w, "10.0.0.11", 80);
+	c2 = host_config(w, "10.0.0.12", 80);
+	host_init(&s->v1.host, w, &c1);
+	host_init(&s->v2.host, w, &c2);
+	s->v1.version = "v1";
+	s->v2.version = "v2";
+	s->v1.chaos = s->v2.chaos = s->chaos;
+}
+
+static uint32_t clients_open(const struct scene *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->clients.n; i++)
+		n += s->clients.list[i].flow.conn != NULL;
+	return n;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static void step(struct scene *s)
+{
+	struct world *w = &s->world;
+	uint64_t t = world_next(w);
+
+	t = least(t, weir_next(&s->weir));
+	t = least(t, host_next(&s->clients.host));
+	t = least(t, host_next(&s->v1.host));
+	t = least(t, host_next(&s->v2.host));
+	if (t != UINT64_MAX && t > w->now_us)
+		w->now_us = t;
+	else
+		w->now_us++;
+	world_deliver(w);
+	weir_turn(&s->weir);
+	clients_turn(&s->clients);
+	server_turn(&s->v1);
+	server_turn(&s->v2);
+}
+
+static void change_weights(struct scene *s)
+{
+	for (uint32_t i = 0; i < s->weir.n; i++)
+		worker_use(s->weir.w[i], s->weir.after.snap);
+}
+
+static uint32_t requests_done(const struct scene *s)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < s->clients.n; i++)
+		n += s->clients.list[i].done;
+	return n;
+}
+
+static void run_requests(struct scene *s)
+{
+	uint64_t end = s->world.now_us + 4 * HOUR_US;
+	uint32_t total = 0;
+	bool changed = false;
+
+	for (uint32_t i = 0; i < s->clients.n; i++) {
+		total += s->clients.list[i].n;
+		client_start(&s->clients, i);
+	}
+	while (clients_open(s)) {
+		step(s);
+		if (!changed && requests_done(s) >= total / 2) {
+			change_weights(s);
+			changed = true;
+		}
+		if (s->world.now_us > end)
+			fail("%u of %u requests answered after four hours", requests_done(s),
+			     total);
+	}
+	if (!changed)
+		change_weights(s);
+}
+
+/* Everything closes by itself: idle limits, TIME_WAIT. */
+static void run_down(struct scene *s)
+{
+	uint64_t end = s->world.now_us + 2 * HOUR_US;
+
+	for (uint32_t i = 0; i < s->weir.n; i++)
+		worker_drain(s->weir.w[i], true, s->world.now_us);
+	while (weir_counter(&s->weir, COUNT_TCP_CONNS) || s->world.n_heap) {
+		step(s);
+		if (s->world.now_us > end)
+			fail("%llu connections are still there after two hours",
+			     (unsigned long long)weir_counter(&s->weir, COUNT_TCP_CONNS));
+	}
+}
+
+/* ---- what must hold ---------------------------------------------------------------------- */
+
+static void check_answers(const struct scene *s)
+{
+	if (s->clients.wrong)
+		fail("%llu wrong answers; first: %s", (unsigned long long)s->clients.wrong,
+		     s->clients.why);
+	if (s->v1.bad + s->v2.bad)
+		fail("%llu request bodies arrived damaged",
+		     (unsigned long long)(s->v1.bad + s->v2.bad));
+	for (uint32_t i = 0; i < s->clients.n && !s->chaotic; i++) {
+		const struct client *c = &s->clients.list[i];
+
+		if (c->failed || c->errors || c->done != c->n)
+			fail("client %u: %u of %u answered, %llu errors", i, c->done, c->n,
+			     (unsigned long long)c->errors);
+	}
+}
+
+static uint64_t picks(const struct weir *x, uint32_t worker, uint32_t generation, uint32_t dest)
+{
+	return x->w[worker]->stats.dests[generation * 2 + dest].picks;
+}
+
+/* Of n picks by one worker, v2 has its share to within one. */
+static void check_split(const struct weir *x, uint32_t generation, uint32_t tenths)
+{
+	for (uint32_t i = 0; i < x->n; i++) {
+		uint64_t a = picks(x, i, generation, 0), b = picks(x, i, generation, 1);
+		int64_t off = (int64_t)(b * 10) - (int64_t)((a + b) * tenths);
+
+		if (off > 10 || off < -10)
+			fail("worker %u split %llu : %llu where v2 should have %u of 10", i,
+			     (unsigned long long)a, (unsigned long long)b, tenths);
+	}
+}
+
+static void check_books(const struct weir *x)
+{
+	static const enum counter zero[] = {COUNT_TCP_CONNS,      COUNT_TCP_TIME_WAIT,
+	                                    COUNT_HTTP_ACTIVE,    COUNT_HTTP_CLIENTS,
+	                                    COUNT_UPSTREAM_CONNS, COUNT_UPSTREAM_IDLE};
+	uint64_t in = weir_counter(x, COUNT_RX_PKTS) + weir_counter(x, COUNT_HANDED_IN), ends = 0;
+
+	for (uint32_t i = 0; i < x->n; i++)
+		for (int e = 0; e < DROP_COUNT; e++)
+			ends += worker_stats(x->w[i])->ends[e];
+	if (in != ends)
+		fail("%llu frames came in, %llu ended", (unsigned long long)in,
+		     (unsigned long long)ends);
+	for (size_t i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
+		if (weir_counter(x, zero[i]))
+			fail("%s is %lld at the end", counter_name(zero[i]),
+			     (long long)weir_counter(x, zero[i]));
+	for (uint32_t i = 0; i < x->n; i++) {
+		if (x->w[i]->session_slab.used || x->w[i]->upstream_slab.used)
+			fail("%u sessions and %u upstreams left", x->w[i]->session_slab.used,
+			     x->w[i]->upstream_slab.used);
+		if (x->before.snap->inflight[i].requests || x->after.snap->inflight[i].requests)
+			fail("a snapshot is still referenced");
+		for (uint32_t d = 0; d < x->w[i]->stats.n_dests; d++)
+			if (x->w[i]->stats.dests[d].active)
+				fail("a destination still has active requests");
+	}
+}
+
+static void finish(struct scene *s)
+{
+	for (uint32_t i = 0; i < s->weir.n; i++)
+		worker_fini(s->weir.w[i]);
+	clients_free(&s->clients);
+	server_free(&s->v1);
+	server_free(&s->v2);
+	world_fini(&s->world);
+	for (uint32_t i = 0; i < s->weir.n; i++)
+		free(s->weir.memory[i]);
+	free(s->weir.before.snap);
+	free(s->weir.after.snap);
+	if (s->weir.pool.live)
+		fail("%u buffers leaked", s->weir.pool.live);
+}
+
+static void describe(const struct scene *s)
+{
+	printf("seed %llu: %u workers, %u clients, %u requests, loss %u ppm, %s; "
+	       "%llu frames, %llu retransmissions, %llu copies, %llu retries, %.1f s simulated\n",
+	       (unsigned long long)seed_now, s->weir.n, s->clients.n, requests_done(s),
+	       s->world.wire.loss_ppm, s->chaotic ? "chaotic servers" : "orderly servers",
+	       (unsigned long long)s->world.frames,
+	       (unsigned long long)weir_counter(&s->weir, COUNT_TCP_RETRANSMITS),
+	       (unsigned long long)weir_counter(&s->weir, COUNT_TX_COPIES),
+	       (unsigned long long)weir_counter(&s->weir, COUNT_HTTP_RETRIES),
+	       (double)s->world.now_us / 1e6);
+}
+
+static void run_seed(uint64_t seed, bool talk)
+{
+	static struct scene s;
+
+	seed_now = seed;
+	make_scene(&s, seed);
+	run_requests(&s);
+	check_answers(&s);
+	run_down(&s);
+	check_split(&s.weir, 1, 1);
+	check_split(&s.weir, 2, 3);
+	check_books(&s.weir);
+	if (talk)
+		describe(&s);
+	finish(&s);
+}
+
+int main(int argc, char **argv)
+{
+	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
+	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+
+	for (uint64_t i = 0; i < count; i++)
+		run_seed(first + i, argc <= 2);
+	if (argc > 2)
+		printf("%llu seeds from %llu\n", (unsigned long long)count,
+		       (unsigned long long)first);
+	return 0;
+}
