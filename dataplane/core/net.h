@@ -100,6 +100,7 @@ size_t net_bytes(uint32_t max_neighs);
  * @param ports     one per port of the node, as the devices are; copied
  * @param answers   this worker answers ARP, NDP and ICMP echo and announces addresses (worker 0)
  * @param counters  indexed by enum counter
+ * @return          NULL when the next hop of a static route is not on a prefix of its port
  */
 struct net *net_init(void *memory, uint32_t max_neighs, const struct node *node,
                      const struct net_port *ports, struct buf_pool *pool, bool answers,
@@ -150,8 +151,9 @@ bool net_icmp_error(const struct net *n, const struct pkt *p, struct net_icmp_er
  *              NET_HEADROOM writable bytes in front
  * @param sum   folded one's complement sum of the payload (the bytes after the TCP header), or
  *              NET_SUM_UNKNOWN
- * @return      0, or -ENETUNREACH (no route), -ENOBUFS (queue of the unresolved neighbour full);
- *              b is consumed in any case, and counted
+ * @return      0, or -ENETUNREACH (no route), -ENOBUFS (queue of the unresolved neighbour, or of the
+ *              port, full), -EHOSTUNREACH (the neighbour does not answer: as good as lost, may work
+ *              a second later); b is consumed in any case, and counted
  *
  * Writes the TCP checksum (the caller zeroed the field) unless the device does.
  */
@@ -164,7 +166,7 @@ struct net_segment {
 int net_send_tcp(struct net *n, struct net_path *path, struct buf *b,
                  const struct net_segment *seg);
 
-/** MTU towards dst, bytes of IP packet; 0 when there is no route. Fills path as net_send_tcp() does. */
+/** MTU towards dst, bytes of IP packet; 0 when there is no route. A filled path saves the look-up. */
 uint16_t net_mtu(struct net *n, struct net_path *path, const struct ip_addr *dst);
 
 /** The address of ours to use towards dst: on the port of the route, same family. NULL: no route. */

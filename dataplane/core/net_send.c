@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Out: IP and Ethernet headers, checksums, and the queues that io empties.
+ *
+ * A segment to a resolved neighbour costs the IP header, one copy of the neighbour's ready-made
+ * Ethernet header and, unless the device does it, the sum of the TCP header; the payload's sum comes
+ * with the segment.
+ */
+#include "csum.h"
+#include "net_state.h"
+
+#include <errno.h>
+
+#define HOPS 64 /* RFC 1340 and its successors recommend 64 */
+
+static uint8_t *write_ip4(const struct net_ip *ip, uint8_t *l4)
+{
+	uint8_t *h = l4 - IP4_LEN;
+
+	/* atomic datagram (RFC 6864): DF set, so the identification may be anything */
+	wire_put32(h, 0x45000000u | (uint32_t)(IP4_LEN + ip->len));
+	wire_put32(h + 4, IP4_DF);
+	h[IP4_TTL] = ip->hops;
+	h[IP4_PROTO] = ip->proto;
+	wire_put_be16(h + IP4_CSUM, 0);
+	wire_put_be32(h + IP4_SRC, ip->src->w[3]);
+	wire_put_be32(h + IP4_DST, ip->dst->w[3]);
+	if (!ip->device_sums)
+		wire_put_be16(h + IP4_CSUM, csum_of(h, IP4_LEN));
+	return h;
+}
+
+static uint8_t *write_ip6(const struct net_ip *ip, uint8_t *l4)
+{
+	uint8_t *h = l4 - IP6_LEN;
+
+	wire_put32(h, 0x60000000u); /* flow label 0 */
+	wire_put16(h + IP6_PAYLOAD, ip->len);
+	h[IP6_NEXT] = ip->proto;
+	h[IP6_HOPS] = ip->hops;
+	memcpy(h + IP6_SRC, ip->src->b, 16);
+	memcpy(h + IP6_DST, ip->dst->b, 16);
+	return h;
+}
+
+uint8_t *net_ip_write(const struct net_ip *ip, uint8_t *l4)
+{
+	return ip_is_v4(ip->dst) ? write_ip4(ip, l4) : write_ip6(ip, l4);
+}
+
+void net_l2_write(const struct net_link *l, const uint8_t *mac, uint16_t eth_type, uint8_t *l2)
+{
+	uint8_t *h = l2 + NET_L2_MAX - l->l2_len;
+
+	memset(l2, 0, NET_L2_MAX);
+	memcpy(h, mac, MAC_LEN);
+	memcpy(h + ETH_SRC, l->conf.mac, MAC_LEN);
+	if (l->conf.vlan) {
+		wire_put16(h + ETH_TYPE, ETH_TYPE_VLAN);
+		wire_put16(h + ETH_LEN, l->conf.vlan);
+	}
+	wire_put16(l2 + NET_L2_MAX - 2, eth_type);
+}
+
+int net_emit(struct net *n, uint32_t port, const struct net_tx *tx)
+{
+	struct net_out *out = &n->out[port];
+
+	if (out->n == NET_OUT_MAX) {
+		n->counters[COUNT_TX_FULL]++;
+		buf_free(tx->buf);
+		return -ENOBUFS;
+	}
+	out->tx[out->n++] = *tx;
+	return 0;
+}
+
+void net_emit_to(struct net *n, uint32_t port, const uint8_t *mac, uint16_t eth_type,
+                 struct net_tx *tx)
+{
+	const struct net_link *l = &n->links[port];
+	uint8_t l2[NET_L2_MAX];
+
+	net_l2_write(l, mac, eth_type, l2); /* mac may lie where the header goes */
+	tx->frame -= l->l2_len;
+	memcpy(tx->frame, l2 + NET_L2_MAX - l->l2_len, l->l2_len);
+	tx->len = (uint16_t)(tx->len + l->l2_len);
+	tx->l2_len = l->l2_len;
+	net_emit(n, port, tx);
+}
+
+struct buf *net_buf_new(struct net *n)
+{
+	struct buf *b = buf_alloc(n->pool);
+
+	if (!b)
+		n->counters[COUNT_NO_BUFFER]++;
+	return b;
+}
+
+static struct neigh *cached(struct net *n, const struct net_path *path)
+{
+	struct neigh *e;
+
+	if (path->neigh == 0)
+		return NULL;
+	e = &n->neighs[path->neigh - 1];
+	return e->gen == path->neigh_gen ? e : NULL;
+}
+
+/* Fill path. NULL: no route (*err -ENETUNREACH) or no row for the neighbour (-ENOBUFS). */
+static struct neigh *look_up(struct net *n, struct net_path *path, const struct ip_addr *src,
+                             const struct ip_addr *dst, int *err)
+{
+	const struct net_route *r;
+	struct ip_addr hop;
+	struct neigh *e;
+
+	*err = -ENETUNREACH;
+	*path = (struct net_path){0};
+	r = net_route_find(n, src, dst, &hop);
+	if (!r) {
+		n->counters[COUNT_TX_NO_ROUTE]++;
+		return NULL;
+	}
+	path->port = r->port;
+	path->mtu = n->links[r->port].conf.mtu;
+	e = net_neigh_get(n, r->port, &hop);
+	if (!e) {
+		*err = -ENOBUFS;
+		n->counters[COUNT_TX_NO_NEIGH]++;
+		return NULL;
+	}
+	path->neigh = (uint32_t)(e - n->neighs) + 1;
+	path->neigh_gen = e->gen;
+	return e;
+}
+
+uint16_t net_mtu(struct net *n, struct net_path *path, const struct ip_addr *dst)
+{
+	const struct net_route *r;
+	struct ip_addr hop;
+
+	if (cached(n, path))
+		return path->mtu;
+	r = net_route_find(n, NULL, dst, &hop);
+	return r ? n->links[r->port].conf.mtu : 0;
+}
+
+/* The TCP checksum field: of the whole segment, or of the pseudo-header for the device to go on. */
+static void write_tcp_sum(const struct net_segment *seg, bool device)
+{
+	uint16_t sum = csum_pseudo(seg->src, seg->dst, IP_TCP, seg->len);
+	size_t header = (size_t)(seg->l4[TCP_OFFSET] >> 4) * 4;
+
+	if (device) {
+		wire_put_be16(seg->l4 + TCP_CSUM, sum);
+		return;
+	}
+	if (seg->sum == NET_SUM_UNKNOWN) {
+		sum = csum_combine(sum, csum_add(seg->l4, seg->len), 0);
+	} else {
+		sum = csum_combine(sum, csum_add(seg->l4, header), 0);
+		sum = csum_combine(sum, (uint16_t)seg->sum, 0);
+	}
+	wire_put_be16(seg->l4 + TCP_CSUM, csum_finish(sum));
+}
+
+int net_send_tcp(struct net *n, struct net_path *path, struct buf *b, const struct net_segment *seg)
+{
+	struct neigh *e = cached(n, path);
+	const struct net_port *conf;
+	struct net_ip ip = {seg->src, seg->dst, seg->len, IP_TCP, HOPS, false};
+	struct net_tx tx = {.buf = b};
+	int err;
+
+	if (!e)
+		e = look_up(n, path, seg->src, seg->dst, &err);
+	if (!e) {
+		buf_free(b);
+		return err;
+	}
+	conf = &n->links[e->port].conf;
+	write_tcp_sum(seg, conf->tx_tcp_csum);
+	ip.device_sums = conf->tx_ip_csum && ip_is_v4(seg->dst);
+	tx.frame = net_ip_write(&ip, seg->l4);
+	tx.l3_len = (uint8_t)(seg->l4 - tx.frame);
+	tx.len = (uint16_t)(seg->len + tx.l3_len);
+	tx.flags = (uint8_t)((ip.device_sums ? NET_TX_IP_CSUM : 0) |
+	                     (conf->tx_tcp_csum ? NET_TX_TCP_CSUM : 0));
+	return net_neigh_send(n, e, &tx);
+}
