@@ -242,12 +242,11 @@ static bool write_head(struct worker *w, struct session *s)
 
 /*
  * Make sure s->head holds the head to be sent. On the first try the request has just been parsed; on a
- * retry it is parsed again from where it was kept, unless normalising has changed those bytes: then
- * the head written before was kept instead.
+ * retry it is parsed again from where it was kept.
  */
 static bool have_head(struct worker *w, struct session *s)
 {
-	if (s->attempt > 1 && !s->path_changed) {
+	if (s->attempt > 1) {
 		bufq_clear(&s->head);
 		if (!session_reparse(w, s))
 			return false;
@@ -301,16 +300,9 @@ void exchange_connect(struct worker *w, struct session *s)
 
 void exchange_send(struct worker *w, struct session *s)
 {
-	struct bufq keep = {0};
-	bool copy = s->safe && s->path_changed && s->up->requests && !s->retried;
-
 	worker_endpoint_stats(w, s->endpoint_slot)->requests++;
-	for (struct buf *b; (b = bufq_pop(&s->head));) {
-		if (copy && !worker_copy_bytes(w, &keep, (char *)b->data, b->len))
-			copy = false;
+	for (struct buf *b; (b = bufq_pop(&s->head));)
 		tcp_send(w->tcp, s->up->conn, b);
-	}
-	s->head = keep;
 	if (!s->safe || s->request_end_us == 0)
 		session_drop_head(w, s);
 	s->state = SESSION_EXCHANGE;

@@ -85,7 +85,6 @@ struct http1_request {
 	struct str query; /* without '?'; absent when there is no '?' */
 	bool is_head;
 	bool is_connect;
-	bool path_changed; /* normalising made the path shorter: p does not parse to it again */
 };
 
 struct http1_response {
@@ -98,9 +97,9 @@ struct http1_response {
  *
  * @param p     bytes from the start of the request. On HTTP1_DONE the path in it has been normalised
  *              in place (Istio's default "BASE": dot segments, backslash, unreserved %-encoding;
- *              "//" is kept, %2F is kept)
+ *              "//" is kept, %2F is kept). Those bytes still parse to the same request
  * @param len   bytes at hand
- * @param r     filled on HTTP1_DONE; strings point into p. On HTTP1_BAD head.status and head.why
+ * @param r     filled on HTTP1_DONE; strings point into p (the path "*" may be constant). On HTTP1_BAD head.status and head.why
  * @param used  bytes of the head on HTTP1_DONE, up to the start of the body
  *
  * One empty line before the request line is skipped (RFC 9112 section 2.2). The limit on the size

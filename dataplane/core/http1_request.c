@@ -4,7 +4,8 @@
  * and Upgrade.
  *
  * Nothing in the input changes before the whole head has been read and accepted: the path is
- * normalised last, so that HTTP1_MORE may be answered any number of times.
+ * normalised last, so that HTTP1_MORE may be answered any number of times. What changes then still
+ * parses to the same request, so that a head that was kept can be read again for a retry.
  *
  * The preface of HTTP/2 with prior knowledge reads as a request of version 2.0 and gets 505: its
  * sender did not ask to be upgraded, so 426, which needs an Upgrade field, would be no answer.
@@ -239,20 +240,38 @@ static bool wants_upgrade(const struct http1_request *r, const struct http1_seen
 	       str_eq(r->method, STR("GET")) && h->framing != HTTP1_BODY_CHUNKED && h->length == 0;
 }
 
+/*
+ * Fill the n bytes in front of a path that became shorter, so that the head still parses to the same
+ * request: "/." and "/.." in front of it are removed again. A path that lost one byte lost a last "."
+ * and is left as it is.
+ */
+static void fill_front(char *p, uint32_t n)
+{
+	if (n & 1) {
+		memcpy(p, "/..", 3);
+		p += 3;
+		n -= 3;
+	}
+	for (; n; n -= 2, p += 2)
+		memcpy(p, "/.", 2);
+}
+
 /* Normalise the path where it stands in the input. */
 static enum http1_result settle_path(struct http1_request *r, const struct target *t, char *path)
 {
-	uint32_t len = t->path.len;
+	uint32_t len = t->path.len, lost;
 
-	r->path = t->path;
-	r->path_changed = false;
-	if (t->asterisk)
-		*path = '*';
-	if (len == 0 || *path != '/')
+	r->path = t->asterisk ? STR("*") : t->path;
+	if (r->path.len == 0 || *r->path.p != '/')
 		return HTTP1_DONE;
 	if (!http1_path_normalise(path, &len))
 		return http1_refuse(&r->head, 400, "bad percent-encoding in path");
-	r->path_changed = len != r->path.len;
+	lost = t->path.len - len;
+	if (lost > 1) {
+		memmove(path + lost, path, len);
+		fill_front(path, lost);
+		r->path.p += lost;
+	}
 	r->path.len = len;
 	return HTTP1_DONE;
 }

@@ -188,7 +188,6 @@ static void remember_request(struct worker *w, struct session *s, size_t head_le
 	s->is_head = r->is_head;
 	s->http10 = r->head.minor == 0;
 	s->upgrade = r->head.upgrade;
-	s->path_changed = r->path_changed;
 	s->close = !r->head.keep_alive || w->draining;
 	s->attempt = 0;
 	s->retried = false;

@@ -55,7 +55,6 @@ struct session {
 	bool close;     /* close the client connection after this response */
 	bool safe;      /* may be sent twice: idempotent and without a body */
 	bool head_kept; /* the request head is still the first head_len bytes of the receive queue */
-	bool path_changed; /* normalising altered the path, so the kept head does not parse to it again */
 	bool resp_started; /* the response head is on its way to the client */
 	bool up_reusable;  /* the connection may go back into the pool after this response */
 	bool retried;      /* the one retry after a reset on a reused connection is spent */

@@ -456,6 +456,33 @@ static void prefixes(void **state)
 	assert_str(r.path, "/b");
 }
 
+/* A kept head parses again to the same request, whatever normalising did to it. */
+static void kept_heads_parse_again(void **state)
+{
+	static const char *const paths[] = {
+		"/a/.",          "/a/..", "/./a", "/../a", "/a/./b/../c", "/a//..//./x",
+		"/%61/%2e%2E/x", "/.",    "/..",  "/%2e",  "/a\\.",       "/x/%7E/.."};
+	char text[256], path[64];
+	struct http1_request first;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		snprintf(text, sizeof(text), "GET %s?q=%%41 HTTP/1.1\r\nHost: h\r\n\r\n", paths[i]);
+		assert_int_equal(parse(text), HTTP1_DONE);
+		first = r;
+		snprintf(path, sizeof(path), "%.*s", (int)r.path.len, r.path.p);
+		assert_int_equal(http1_parse_request(copy, strlen(text), &r, &used), HTTP1_DONE);
+		assert_int_equal(used, strlen(text));
+		assert_str(r.path, path);
+		assert_str(first.path, path);
+		assert_str(r.query, "q=%41");
+		assert_str(r.head.fields[0].value, "h");
+	}
+	assert_int_equal(parse("OPTIONS http://a HTTP/1.1\r\nHost: b\r\n\r\n"), HTTP1_DONE);
+	assert_int_equal(http1_parse_request(copy, used, &r, &used), HTTP1_DONE);
+	assert_str(r.path, "*");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -473,6 +500,7 @@ int main(void)
 		cmocka_unit_test(upgrade),
 		cmocka_unit_test(expect),
 		cmocka_unit_test(prefixes),
+		cmocka_unit_test(kept_heads_parse_again),
 	};
 	int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
