@@ -7,7 +7,7 @@
 
 static const char *const intro =
 	"The node file says what this machine has and how Weir runs on it. It is YAML; every key "
-        "but "
+	"but "
 	"the ports has a default. Unknown keys, wrong types and values out of range are errors.";
 
 static const char *const example[] = {

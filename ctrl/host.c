@@ -48,8 +48,10 @@ bool host_is_pattern(const char *s)
 {
 	if (s[0] != '*')
 		return host_is_name(s);
-	if (s[1] == '\0')
+	if (strcmp(s, "*") == 0)
 		return true;
+	if (strcmp(s, "*.") == 0) /* no label behind the dot */
+		return false;
 	/* The star stands for the start of the first label: with a letter in its place it must be a name. */
 	char name[NAME_MAX_BYTES + 2];
 	size_t len = strlen(s);

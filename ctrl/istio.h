@@ -380,8 +380,8 @@ bool istio_kind_parse(const char *text, enum istio_kind *kind);
  * @param tree   the document, in the same arena; gets metadata.namespace when it has none
  * @param ns     namespace when the document names none
  * @param diags  gets errors and warnings
- * @return       the object, also when single fields were in error; NULL when its kind or name is
- *               unusable, or when its kind is one to leave out (with a warning)
+ * @return       the object, also when single fields were in error; NULL when its kind, name or
+ *               spec is unusable, or when its kind is one to leave out (with a warning)
  */
 struct istio_object *istio_decode(struct arena *a, struct tree_node *tree, const char *ns,
                                   struct diag_list *diags);

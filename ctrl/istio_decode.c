@@ -28,11 +28,18 @@ _Static_assert(offsetof(struct list, at) == offsetof(struct istio_texts, at), "l
 static void decode_message(struct decoder *d, const struct istio_message *m,
                            const struct tree_node *n, void *out);
 
+/* What to call a value in a sentence. */
+static const char *name_of(const struct tree_node *n)
+{
+	if (n->key)
+		return n->key;
+	return n->parent ? "the list element" : "the document";
+}
+
 static void wrong_type(struct decoder *d, const char *want, const struct tree_node *n)
 {
-	const char *name = n->key ? n->key : "the list element";
-
-	diag_error(d->diags, n->where, "TYPE", "%s is %s; give %s", name, tree_kind_text(n), want);
+	diag_error(d->diags, n->where, "TYPE", "%s is %s; give %s", name_of(n), tree_kind_text(n),
+	           want);
 }
 
 static bool to_text(struct decoder *d, const struct tree_node *n, struct istio_text *out)
@@ -45,7 +52,7 @@ static bool to_text(struct decoder *d, const struct tree_node *n, struct istio_t
 	if (n->kind == TREE_SCALAR && !tree_is_null(n))
 		diag_error(d->diags, n->where, "TYPE",
 		           "%s is %s where text is wanted; put quotes around it: \"%s\"",
-		           n->key ? n->key : "the list element", tree_kind_text(n), n->text);
+		           name_of(n), tree_kind_text(n), n->text);
 	else
 		wrong_type(d, "text", n);
 	return false;
@@ -71,7 +78,6 @@ static bool to_int(const struct tree_node *n, int64_t *out)
 static void to_number(struct decoder *d, const struct tree_node *n, int64_t min, int64_t max,
                       struct istio_number *out)
 {
-	const char *name = n->key ? n->key : "the number";
 	int64_t v;
 
 	out->at = n->where;
@@ -79,7 +85,8 @@ static void to_number(struct decoder *d, const struct tree_node *n, int64_t min,
 		wrong_type(d, "a whole number", n);
 	} else if (v < min || v > max) {
 		diag_error(d->diags, n->where, "RANGE",
-		           "%s is %" PRId64 "; give %" PRId64 " to %" PRId64, name, v, min, max);
+		           "%s is %" PRId64 "; give %" PRId64 " to %" PRId64, name_of(n), v, min,
+		           max);
 	} else {
 		out->v = v;
 		out->set = true;
@@ -460,54 +467,70 @@ static void optional(struct decoder *d, const struct tree_node *n, decode_fn *fn
 		fn(d, &labels_field, n, out);
 }
 
-static bool read_metadata(struct decoder *d, struct tree_node *tree, const char *ns,
-                          struct istio_object *o)
+/* Name and namespace: they say which object the diagnostics are about. The latter is filled in when absent. */
+static bool read_name(struct decoder *d, struct tree_node *tree, const char *ns,
+                      struct istio_object *o)
 {
 	struct tree_node *meta = child_of(tree, "metadata");
-	struct istio_text created = {0};
 
 	if (!meta || meta->kind != TREE_MAP) {
 		diag_error(d->diags, meta ? meta->where : tree->where, "REQUIRED",
 		           "metadata is missing; write metadata: with name: below it");
 		return false;
 	}
-	const struct tree_node *given = tree_get(meta, "namespace");
-
 	optional(d, tree_get(meta, "name"), decode_text, &o->name);
-	optional(d, given, decode_text, &o->ns);
-	optional(d, tree_get(meta, "labels"), decode_pairs, &o->labels);
-	optional(d, tree_get(meta, "annotations"), decode_pairs, &o->annotations);
-	optional(d, tree_get(meta, "creationTimestamp"), decode_text, &created);
-	o->created = created.s ? created.s : "";
+	optional(d, tree_get(meta, "namespace"), decode_text, &o->ns);
 	if (!o->name.s || !o->name.s[0]) {
 		diag_error(d->diags, o->name.at.file ? o->name.at : meta->where, "REQUIRED",
 		           "metadata.name is missing; give the document a name");
 		return false;
 	}
-	if (o->ns.s && o->ns.s[0])
-		return true;
-	o->ns = (struct istio_text){.s = arena_dup(d->arena, ns), .at = meta->where};
-	if (given)
+	if (!o->ns.s || !o->ns.s[0]) {
+		o->ns = (struct istio_text){.s = arena_dup(d->arena, ns), .at = meta->where};
 		tree_remove(meta, "namespace");
-	tree_set(d->arena, meta, "namespace", ns);
+		tree_set(d->arena, meta, "namespace", ns);
+	}
+	diag_about(d->diags, arena_printf(d->arena, "%s %s/%s", istio_kind_name(o->kind), o->ns.s,
+	                                  o->name.s));
 	return true;
 }
 
-static void check_envelope(struct decoder *d, const struct tree_node *tree)
+static void read_metadata(struct decoder *d, const struct tree_node *meta, struct istio_object *o)
+{
+	struct istio_text created = {0};
+
+	optional(d, tree_get(meta, "labels"), decode_pairs, &o->labels);
+	optional(d, tree_get(meta, "annotations"), decode_pairs, &o->annotations);
+	optional(d, tree_get(meta, "creationTimestamp"), decode_text, &created);
+	o->created = created.s ? created.s : "";
+}
+
+/* The document's own fields are known, and spec is among them. */
+static bool check_envelope(struct decoder *d, const struct tree_node *tree)
 {
 	static const char *const known[] = {"apiVersion", "kind",   "metadata",
 	                                    "spec",       "status", NULL};
+	const struct tree_node *spec = tree_get(tree, "spec");
+	bool all_known = true;
 
 	for (const struct tree_node *c = tree->first; c; c = c->next) {
 		const char *near = istio_table_similar(c->key, known);
 
 		if (near && strcmp(near, c->key) == 0)
 			continue;
-		diag_error(d->diags, c->key_where, "UNKNOWN_FIELD", "unknown field %s; %s%s",
-		           c->key,
-		           near ? "did you mean " : "fields of the document stand below spec",
-		           near ? near : "");
+		all_known = false;
+		if (near)
+			diag_error(d->diags, c->key_where, "UNKNOWN_FIELD",
+			           "unknown field %s; did you mean %s?", c->key, near);
+		else
+			diag_error(d->diags, c->key_where, "UNKNOWN_FIELD",
+			           "unknown field %s; fields of the document stand below spec",
+			           c->key);
 	}
+	if (all_known && (!spec || tree_is_null(spec)))
+		diag_error(d->diags, spec ? spec->where : tree->where, "REQUIRED",
+		           "spec is missing; write spec: with the fields of the document below it");
+	return all_known && spec && !tree_is_null(spec);
 }
 
 static const char *canonical_of(struct arena *a, const struct tree_node *tree)
@@ -549,20 +572,17 @@ struct istio_object *istio_decode(struct arena *a, struct tree_node *tree, const
 	}
 	bool version_good = read_api_version(&d, tree, o);
 
-	if (!version_good || !read_kind(&d, tree, &o->kind) || !read_metadata(&d, tree, ns, o))
+	if (!version_good || !read_kind(&d, tree, &o->kind) || !read_name(&d, tree, ns, o))
 		return NULL;
-	diag_about(diags,
-	           arena_printf(a, "%s %s/%s", istio_kind_name(o->kind), o->ns.s, o->name.s));
-	check_envelope(&d, tree);
+	read_metadata(&d, tree_get(tree, "metadata"), o);
+	if (!check_envelope(&d, tree))
+		return NULL;
 	tree_remove(tree, "status");
 
 	const struct istio_message *m = istio_specs[o->kind];
-	const struct tree_node *spec = tree_get(tree, "spec");
 	void *message = arena_alloc(a, m->size);
 
-	*(struct where *)message = tree->where;
-	if (spec && !tree_is_null(spec))
-		decode_message(&d, m, spec, message);
+	decode_message(&d, m, tree_get(tree, "spec"), message);
 	o->gateway = message; /* the members of the union are all pointers to the spec */
 	o->canonical = canonical_of(a, tree);
 	return o;

@@ -516,7 +516,7 @@ static void warn_unreachable(struct check *c, const struct istio_virtual_service
 			if (early)
 				diag_warn(c->d, r->match.v[k].at, "SHADOWED",
 				          "never matches: the block in line %u takes these "
-				          "requests first; put this one before it",
+				          "requests first; put this one before it, or remove it",
 				          early->at.line);
 			else if (n < SHADOW_MAX && only_uri(&r->match.v[k]))
 				seen[n++] = &r->match.v[k];
