@@ -14,9 +14,7 @@
  *   sim_worker SEED           run one and say what it was like
  */
 #include "apps.h"
-#include "steer.h"
-#include "worker.h"
-#include "worker_state.h"
+#include "weir.h"
 
 #include <arpa/inet.h>
 #include <stdarg.h>
@@ -25,36 +23,6 @@
 #include <string.h>
 
 #define CLIENTS_MAX 24
-#define HOUR_US     3600000000ull
-
-struct routing {
-	struct snapshot *snap; /* inflight[] is aligned to cache lines, so it is allocated */
-	struct listener listener;
-	struct vhost vhost;
-	struct clause clause;
-	struct route route;
-	struct split split;
-	struct dest dests[2];
-	struct subset subsets[2];
-	struct endpoint endpoints[2];
-	struct value_part part;
-	struct header_op op;
-	uint16_t table[10];
-};
-
-struct weir {
-	struct node node;
-	struct net_port port;
-	struct steer steer;
-	struct buf_pool pool;
-	uint32_t n;
-	void *memory[3];
-	struct worker *w[3];
-	struct nic *nic;
-	struct world *world;
-	struct routing before, after;
-	bool drained;
-};
 
 struct scene {
 	struct world world;
@@ -78,177 +46,6 @@ static void fail(const char *fmt, ...)
 	va_end(ap);
 	fprintf(stderr, "\nreplay with: sim_worker %llu\n", (unsigned long long)seed_now);
 	exit(1);
-}
-
-/* ---- routing ----------------------------------------------------------------------------- */
-
-static void make_routing(struct routing *r, uint64_t generation, uint32_t workers, int v2_of_10)
-{
-	memset(r, 0, sizeof(*r));
-	r->snap = aligned_alloc(64, (sizeof(*r->snap) + 63) & ~63ul);
-	memset(r->snap, 0, sizeof(*r->snap));
-	r->part = (struct value_part){VALUE_REQ, STR("host")};
-	r->op = (struct header_op){HEADER_SET, 1, STR("x-asked-host"), &r->part};
-	for (uint32_t i = 0; i < 2; i++) {
-		r->endpoints[i] = (struct endpoint){.addr = sim_addr(i ? "10.0.0.12" : "10.0.0.11"),
-		                                    .port = htons(80),
-		                                    .weight = 1,
-		                                    .slot = {i, 1},
-		                                    .name = STR("endpoint")};
-		r->subsets[i] = (struct subset){.name = STR("subset"),
-		                                .slot = {i, 1},
-		                                .connect_timeout_us = 300000000,
-		                                .n_endpoints = 1,
-		                                .endpoints = &r->endpoints[i]};
-		r->dests[i] = (struct dest){.subset = &r->subsets[i],
-		                            .weight = (uint32_t)(i ? v2_of_10 : 10 - v2_of_10),
-		                            .stats = {(uint32_t)generation * 2 + i, 1},
-		                            .name = STR("dest")};
-	}
-	for (int i = 0, acc = 0; i < 10; i++) {
-		acc += v2_of_10;
-		r->table[i] = acc >= 10;
-		acc %= 10;
-	}
-	r->split = (struct split){{(uint32_t)generation, 1}, 2, 10, r->dests, r->table};
-	r->route = (struct route){.name = STR("sim"),
-	                          .kind = ROUTE_FORWARD,
-	                          .split = &r->split,
-	                          .response_ops = {1, &r->op}};
-	r->clause =
-		(struct clause){.uri = {MATCH_PREFIX, false, STR("/p/"), NULL}, .route = &r->route};
-	r->vhost = (struct vhost){.name = STR("*"), .n_clauses = 1, .clauses = &r->clause};
-	r->listener = (struct listener){
-		.port = htons(8080), .name = STR("sim"), .hosts = {.any = &r->vhost}};
-	r->snap->generation = generation;
-	r->snap->n_listeners = 1;
-	r->snap->n_workers = workers;
-	r->snap->listeners = &r->listener;
-}
-
-/* ---- Weir -------------------------------------------------------------------------------- */
-
-static void hand(struct weir *x, uint32_t to, const uint8_t *frame, uint16_t len, bool in)
-{
-	struct worker_stats *st = worker_stats(x->w[to]);
-	struct buf *b = bufs_from(&x->pool, frame, len);
-
-	st->counters[in ? COUNT_HANDED_IN : COUNT_RX_PKTS]++;
-	if (!b) {
-		st->ends[DROP_NO_BUFFER]++;
-		return;
-	}
-	worker_input(x->w[to], b, x->world->now_us);
-}
-
-/* One queue, read by worker 0, as with a device that cannot spread. */
-static void weir_receive(void *arg, const uint8_t *frame, uint16_t len)
-{
-	struct weir *x = arg;
-	struct buf *peek;
-	int owner = 0;
-
-	if (x->n > 1) {
-		peek = bufs_from(&x->pool, frame, len);
-		if (peek) {
-			owner = worker_owner(x->w[0], peek);
-			buf_free(peek);
-		}
-	}
-	if (owner > 0) {
-		worker_stats(x->w[0])->counters[COUNT_RX_PKTS]++;
-		worker_stats(x->w[0])->ends[DROP_HANDED_OFF]++;
-		hand(x, (uint32_t)owner, frame, len, true);
-		return;
-	}
-	hand(x, 0, frame, len, false);
-	if (owner == WORKER_EVERY)
-		for (uint32_t i = 1; i < x->n; i++)
-			hand(x, i, frame, len, true);
-}
-
-static void weir_settings(struct weir *x, struct world *w)
-{
-	struct node *n = &x->node;
-
-	n->n_ports = 1;
-	n->n_workers = x->n;
-	n->source_port_min = 32768;
-	n->source_port_max = 60999;
-	n->limits = (struct node_limits){.conns = 300,
-	                                 .backlog = world_chance(w, 100000) ? 1 : 64,
-	                                 .header_bytes = 8192,
-	                                 .pending_requests = 100,
-	                                 .upstream_conns = world_chance(w, 200000) ? 2 : 64,
-	                                 .dests = 16,
-	                                 .endpoints = 16};
-	n->limits.rcvbuf_bytes = 2000u << world_random(w, 8);
-	n->limits.sndbuf_bytes = 2000u << world_random(w, 8);
-	n->times = (struct node_times){.client_idle_us = HOUR_US,
-	                               .client_header_us = HOUR_US,
-	                               .upstream_idle_us = 60000000,
-	                               .stream_idle_us = HOUR_US};
-}
-
-static void weir_init(struct weir *x, struct world *w)
-{
-	struct worker_env env = {.node = &x->node, .ports = &x->port, .pool = &x->pool};
-	struct hash_key key = {{1, 2}};
-
-	memset(x, 0, sizeof(*x));
-	env.node = &x->node;
-	x->world = w;
-	x->n = 1 + world_random(w, 3);
-	x->pool = bufs_pool(20000);
-	x->nic = world_nic(w, weir_receive, x);
-	weir_settings(x, w);
-	x->port.mtu = (uint16_t)(world_chance(w, 200000) ? 576 : 1500);
-	memcpy(x->port.mac, x->nic->mac, 6);
-	x->port.n_addrs = 1;
-	x->port.addrs[0] = (struct node_prefix){sim_addr("10.0.0.2"), 96 + 24};
-	make_routing(&x->before, 1, x->n, 1);
-	make_routing(&x->after, 2, x->n, 3);
-	steer_hand_off(&x->steer, x->n, x->node.source_port_min, x->node.source_port_max, &key);
-	env.steer = x->n > 1 ? &x->steer : NULL;
-	env.n_workers = x->n;
-	for (uint32_t i = 0; i < x->n; i++) {
-		size_t size = (worker_bytes(&x->node) + 63) & ~63ul;
-
-		x->memory[i] = aligned_alloc(64, size);
-		memset(x->memory[i], 0, size);
-		env.id = i;
-		env.seed = w->rng + i;
-		for (int k = 0; k < 16; k++)
-			env.secret[k] = (uint8_t)world_random(w, 256);
-		x->w[i] = worker_init(x->memory[i], &env, x->before.snap, w->now_us);
-	}
-}
-
-static void weir_turn(struct weir *x)
-{
-	for (uint32_t i = 0; i < x->n; i++) {
-		worker_turn(x->w[i], x->world->now_us, 1700000000);
-		world_collect(x->world, x->nic, net_out(worker_net(x->w[i]), 0));
-	}
-}
-
-static uint64_t weir_next(const struct weir *x)
-{
-	uint64_t t = UINT64_MAX;
-
-	for (uint32_t i = 0; i < x->n; i++)
-		if (worker_next(x->w[i]) < t)
-			t = worker_next(x->w[i]);
-	return t;
-}
-
-static uint64_t weir_counter(const struct weir *x, enum counter c)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < x->n; i++)
-		sum += worker_stats(x->w[i])->counters[c];
-	return sum;
 }
 
 /* ---- the run ----------------------------------------------------------------------------- */
@@ -311,7 +108,7 @@ static void make_scene(struct scene *s, uint64_t seed)
 	s->chaotic = world_chance(w, 300000);
 	if (s->chaotic)
 		s->chaos = (struct apps_chaos){30000, 30000, 50000, 100000};
-	weir_init(&s->weir, w);
+	weir_init(&s->weir, w, 1 + world_random(w, 3), true);
 	make_clients(s);
 	c1 = host_config(w, "10.0.0.11", 80);
 	c2 = host_config(w, "10.0.0.12", 80);
@@ -447,49 +244,17 @@ static void check_split(const struct weir *x, uint32_t generation, uint32_t tent
 	}
 }
 
-static void check_books(const struct weir *x)
-{
-	static const enum counter zero[] = {COUNT_TCP_CONNS,      COUNT_TCP_TIME_WAIT,
-	                                    COUNT_HTTP_ACTIVE,    COUNT_HTTP_CLIENTS,
-	                                    COUNT_UPSTREAM_CONNS, COUNT_UPSTREAM_IDLE};
-	uint64_t in = weir_counter(x, COUNT_RX_PKTS) + weir_counter(x, COUNT_HANDED_IN), ends = 0;
-
-	for (uint32_t i = 0; i < x->n; i++)
-		for (int e = 0; e < DROP_COUNT; e++)
-			ends += worker_stats(x->w[i])->ends[e];
-	if (in != ends)
-		fail("%llu frames came in, %llu ended", (unsigned long long)in,
-		     (unsigned long long)ends);
-	for (size_t i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
-		if (weir_counter(x, zero[i]))
-			fail("%s is %lld at the end", counter_name(zero[i]),
-			     (long long)weir_counter(x, zero[i]));
-	for (uint32_t i = 0; i < x->n; i++) {
-		if (x->w[i]->session_slab.used || x->w[i]->upstream_slab.used)
-			fail("%u sessions and %u upstreams left", x->w[i]->session_slab.used,
-			     x->w[i]->upstream_slab.used);
-		if (x->before.snap->inflight[i].requests || x->after.snap->inflight[i].requests)
-			fail("a snapshot is still referenced");
-		for (uint32_t d = 0; d < x->w[i]->stats.n_dests; d++)
-			if (x->w[i]->stats.dests[d].active)
-				fail("a destination still has active requests");
-	}
-}
-
 static void finish(struct scene *s)
 {
-	for (uint32_t i = 0; i < s->weir.n; i++)
-		worker_fini(s->weir.w[i]);
+	uint32_t leaked;
+
 	clients_free(&s->clients);
 	server_free(&s->v1);
 	server_free(&s->v2);
 	world_fini(&s->world);
-	for (uint32_t i = 0; i < s->weir.n; i++)
-		free(s->weir.memory[i]);
-	free(s->weir.before.snap);
-	free(s->weir.after.snap);
-	if (s->weir.pool.live)
-		fail("%u buffers leaked", s->weir.pool.live);
+	leaked = weir_fini(&s->weir);
+	if (leaked)
+		fail("%u buffers leaked", leaked);
 }
 
 static void describe(const struct scene *s)
@@ -508,6 +273,7 @@ static void describe(const struct scene *s)
 static void run_seed(uint64_t seed, bool talk)
 {
 	static struct scene s;
+	const char *bad;
 
 	seed_now = seed;
 	make_scene(&s, seed);
@@ -516,7 +282,9 @@ static void run_seed(uint64_t seed, bool talk)
 	run_down(&s);
 	check_split(&s.weir, 1, 1);
 	check_split(&s.weir, 2, 3);
-	check_books(&s.weir);
+	bad = weir_books(&s.weir);
+	if (bad)
+		fail("at the end: %s", bad);
 	if (talk)
 		describe(&s);
 	finish(&s);

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Weir in a simulation: one to three workers behind a device with one queue, at 10.0.0.2:8080, with two
+ * sets of weights for one route to the endpoints 10.0.0.11:80 (v1) and 10.0.0.12:80 (v2).
+ */
+#ifndef WEIR_SIM_WEIR_H
+#define WEIR_SIM_WEIR_H
+
+#include "steer.h"
+#include "worker.h"
+#include "worker_state.h"
+#include "world.h"
+
+#define HOUR_US 3600000000ull
+
+struct routing {
+	struct snapshot *snap; /* inflight[] is aligned to cache lines, so it is allocated */
+	struct listener listener;
+	struct vhost vhost;
+	struct clause clause;
+	struct route route;
+	struct split split;
+	struct dest dests[2];
+	struct subset subsets[2];
+	struct endpoint endpoints[2];
+	struct value_part part;
+	struct header_op op;
+	uint16_t table[10];
+};
+
+struct weir {
+	struct node node;
+	struct net_port port;
+	struct steer steer;
+	struct buf_pool pool;
+	uint32_t n;
+	void *memory[3];
+	struct worker *w[3];
+	struct nic *nic;
+	struct world *world;
+	struct routing before, after;
+};
+
+/**
+ * @param workers  1 to 3
+ * @param vary     limits, buffers and MTU at random from the world's seed; else roomy ones
+ */
+void weir_init(struct weir *x, struct world *w, uint32_t workers, bool vary);
+/** Let every worker do its turn, and put what it sends onto the wire. */
+void weir_turn(struct weir *x);
+uint64_t weir_next(const struct weir *x);
+/** Sum over the workers. */
+uint64_t weir_counter(const struct weir *x, enum counter c);
+/**
+ * After everything has closed: are the books in order? Frames in = sum of ends, gauges are zero, no
+ * session, upstream or reference to a snapshot is left. NULL when they are, else what is wrong.
+ */
+const char *weir_books(const struct weir *x);
+/** Free everything; returns the number of buffers that leaked. */
+uint32_t weir_fini(struct weir *x);
+
+#endif
