@@ -161,18 +161,17 @@ static int check_words(struct parse *p)
 static int split_kind(struct parse *p)
 {
 	struct args *args = p->args;
-	char *slash;
+	const char *word = args->n_words == 1 ? args->words[0] : NULL;
+	const char *slash = word ? strchr(word, '/') : NULL;
 
-	if (!args->command || !strstr(args->command->words, "KIND") || args->n_words != 1 ||
-	    !strchr(args->words[0], '/'))
+	if (!slash || !strstr(args->command->words, "KIND"))
 		return 0;
-	args->split = strdup(args->words[0]);
+	args->split = strdup(word);
 	if (!args->split)
 		return complain(p, "out of memory");
-	slash = strchr(args->split, '/');
-	*slash = '\0';
+	args->split[slash - word] = '\0';
 	args->words[0] = args->split;
-	args->words[1] = slash + 1;
+	args->words[1] = args->split + (slash - word) + 1;
 	args->n_words = 2;
 	return 0;
 }
@@ -210,6 +209,7 @@ int args_parse(struct args *args, int argc, char *const argv[], char *err, size_
 	for (int i = 1; i < argc; i++)
 		letters += strlen(argv[i]);
 	*args = (struct args){0};
+	*err = '\0';
 	args->words = calloc((size_t)argc + 2, sizeof(*args->words));
 	args->given = calloc(letters, sizeof(*args->given));
 	if (!args->words || !args->given)

@@ -14,10 +14,23 @@ static const struct choice {
 	{"METHOD", "GET HEAD POST PUT DELETE PATCH OPTIONS"},
 	{"SHELL", "bash zsh fish"},
 	{"FORMAT", "text json yaml wide name"},
-	{"URL", "http://"},
 };
 
 #define CHOICES (sizeof(choices) / sizeof(choices[0]))
+
+/* What a word of this name may be, or NULL. */
+static const char *choice_of(const char *word, size_t len)
+{
+	for (size_t i = 0; i < CHOICES; i++)
+		if (strlen(choices[i].word) == len && memcmp(choices[i].word, word, len) == 0)
+			return choices[i].values;
+	return NULL;
+}
+
+static bool is_path(const char *word)
+{
+	return strcmp(word, "FILE") == 0 || strcmp(word, "PATH") == 0;
+}
 
 /* The n-th word of a command without its brackets; its length, or 0 when there is none. */
 static size_t word_at(const struct command *command, size_t n, const char **word)
@@ -118,13 +131,12 @@ static void bash_arguments(FILE *stream)
 		if (!row->arg || row->arg[0] == '[')
 			continue;
 		fprintf(stream, "\t-%c | --%s)\n", row->letter, row->word);
-		if (strcmp(row->arg, "FILE") == 0 || strcmp(row->arg, "PATH") == 0)
+		if (is_path(row->arg))
 			fputs("\t\tmapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n", stream);
-		if (strcmp(row->arg, "FORMAT") == 0)
-			fputs("\t\tmapfile -t COMPREPLY < <(compgen -W 'text json yaml wide name' "
-			      "-- "
-			      "\"$cur\")\n",
-			      stream);
+		if (choice_of(row->arg, strlen(row->arg)))
+			fprintf(stream,
+			        "\t\tmapfile -t COMPREPLY < <(compgen -W '%s' -- \"$cur\")\n",
+			        choice_of(row->arg, strlen(row->arg)));
 		fputs("\t\treturn\n\t\t;;\n", stream);
 	}
 	fputs("\tesac\n", stream);
@@ -175,10 +187,8 @@ static void zsh_action(FILE *stream, const char *word, size_t len)
 	};
 
 	fprintf(stream, ":%.*s:", (int)len, word);
-	for (size_t i = 0; i < CHOICES; i++)
-		if (strlen(choices[i].word) == len && memcmp(choices[i].word, word, len) == 0 &&
-		    strcmp(choices[i].values, "http://") != 0)
-			fprintf(stream, "(%s)", choices[i].values);
+	if (choice_of(word, len))
+		fprintf(stream, "(%s)", choice_of(word, len));
 	for (size_t i = 0; i < sizeof(actions) / sizeof(actions[0]); i++)
 		if (strlen(actions[i].word) == len && memcmp(actions[i].word, word, len) == 0)
 			fputs(actions[i].action, stream);
@@ -274,10 +284,9 @@ static void fish_option(FILE *stream, enum option option, const char *condition)
 	if (row->letter)
 		fprintf(stream, " -s %c", row->letter);
 	if (row->arg && row->arg[0] != '[')
-		fputs(strcmp(row->arg, "FILE") && strcmp(row->arg, "PATH") ? " -x" : " -rF",
-		      stream);
-	if (row->arg && strcmp(row->arg, "FORMAT") == 0)
-		fputs(" -a 'text json yaml wide name'", stream);
+		fputs(is_path(row->arg) ? " -rF" : " -x", stream);
+	if (row->arg && choice_of(row->arg, strlen(row->arg)))
+		fprintf(stream, " -a '%s'", choice_of(row->arg, strlen(row->arg)));
 	fputs(" -d ", stream);
 	fish_text(stream, row->help);
 	fputc('\n', stream);
@@ -285,11 +294,8 @@ static void fish_option(FILE *stream, enum option option, const char *condition)
 
 static void fish_word(FILE *stream, const char *condition, const char *word, size_t len)
 {
-	const char *values = NULL;
+	const char *values = choice_of(word, len);
 
-	for (size_t i = 0; i < CHOICES; i++)
-		if (strlen(choices[i].word) == len && memcmp(choices[i].word, word, len) == 0)
-			values = choices[i].values;
 	if (len == 4 && memcmp(word, "NAME", 4) == 0)
 		values = "(weirctl get all -A -t 1 -o name 2>/dev/null | string replace -r \".*/\" "
 			 "\"\")";

@@ -14,12 +14,12 @@ static void field(const char *label, const char *text)
 	terminal_line(stdout, COLOUR_NONE, text);
 }
 
-static void print_pairs(const char *label, const json_t *pairs)
+static void print_pairs(const char *label, json_t *pairs)
 {
 	const char *key;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)pairs, key, value)
+	json_object_foreach(pairs, key, value)
 	{
 		printf("%-13s", label);
 		terminal_write(stdout, key);
@@ -41,23 +41,21 @@ static void print_spec(const char *yaml)
 
 static void print_object(const json_t *item)
 {
-	const json_t *object = json_object_get(item, "object");
-	const char *created =
-		json_string_value(objects_value(object, "metadata.creationTimestamp"));
+	const json_t *metadata = objects_value(item, "object.metadata");
 	char *source;
 	struct text age;
 
 	field("Name:", session_str(item, "name"));
 	field("Namespace:", session_str(item, "namespace"));
 	field("Kind:", session_str(item, "kind"));
-	field("Age:", text_age(&age, created ? created : "", time(NULL)));
+	field("Age:", text_age(&age, session_str(metadata, "creationTimestamp"), time(NULL)));
 	if (asprintf(&source, "%s:%lld (%s)", session_str(item, "file"),
 	             (long long)session_int(item, "line"), session_str(item, "origin")) >= 0) {
 		field("Source:", source);
 		free(source);
 	}
-	print_pairs("Labels:", objects_value(object, "metadata.labels"));
-	print_pairs("Annotations:", objects_value(object, "metadata.annotations"));
+	print_pairs("Labels:", json_object_get(metadata, "labels"));
+	print_pairs("Annotations:", json_object_get(metadata, "annotations"));
 	print_spec(session_str(item, "yaml"));
 }
 

@@ -117,12 +117,18 @@ static void explain_denied(const char *path)
 	}
 	owner = getpwuid(st.st_uid);
 	group = getgrgid(st.st_gid);
-	session_complain(
-		"permission denied: %s belongs to %s:%s, mode %04o\n"
-		"Run weirctl as root, or join the group: sudo usermod -aG %s $USER, then log "
-		"in again.",
-		path, owner ? owner->pw_name : "?", group ? group->gr_name : "?",
-		(unsigned)(st.st_mode & 07777), group ? group->gr_name : "GROUP");
+	session_complain("permission denied: %s belongs to %s:%s, mode %04o", path,
+	                 owner ? owner->pw_name : "?", group ? group->gr_name : "?",
+	                 (unsigned)(st.st_mode & 07777));
+	if (group && st.st_gid != 0 && st.st_mode & S_IWGRP)
+		fprintf(stderr,
+		        "Run weirctl as root, or join the group (sudo usermod -aG %s $USER) and "
+		        "log in again.\n",
+		        group->gr_name);
+	else
+		fputs("Run weirctl as root, or let a group in: control.group and control.mode in "
+		      "weir.yaml.\n",
+		      stderr);
 }
 
 static enum exit_code explain_connect(const struct session *s, int error)

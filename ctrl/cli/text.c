@@ -5,9 +5,9 @@
 #include <string.h>
 #include <time.h>
 
-#define MINUTE 60
-#define HOUR   3600
-#define DAY    86400
+#define MINUTE 60LL
+#define HOUR   3600LL
+#define DAY    86400LL
 
 const char *text_duration(struct text *t, int64_t seconds)
 {
@@ -62,8 +62,10 @@ const char *text_bytes(struct text *t, uint64_t bytes)
 	double v = (double)bytes;
 	size_t unit = 0;
 
-	for (; v >= 999.5; v /= 1000)
+	while (v >= 999.5) {
+		v /= 1000;
 		unit++;
+	}
 	snprintf(t->s, TEXT_BYTES, "%.*f %s", unit && v < 99.95, v, units[unit]);
 	return t->s;
 }

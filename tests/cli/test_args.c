@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Parse a command line of at most 15 words, parted by spaces; the words stay in line. */
@@ -113,7 +114,7 @@ static void test_refusals(void **state)
 		struct args args;
 		char line[64], err[256];
 
-		strcpy(line, rows[i].line);
+		snprintf(line, sizeof(line), "%s", rows[i].line);
 		assert_int_equal(parse(&args, line, err), -EINVAL);
 		if (!strstr(err, rows[i].says))
 			fail_msg("\"%s\" says \"%s\", not \"%s\"", rows[i].line, err, rows[i].says);

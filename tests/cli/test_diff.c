@@ -33,7 +33,7 @@ static void mutate(uint64_t *seed, char *text)
 	size_t n = strlen(text) / 2;
 
 	for (uint32_t i = 0; n && i < 3; i++)
-		text[2 * draw(seed, (uint32_t)n)] = (char)('a' + draw(seed, 3));
+		text[(size_t)2 * draw(seed, (uint32_t)n)] = (char)('a' + draw(seed, 3));
 }
 
 /* Lines copied from old up to (not including) line number upto, counted from 0. */
@@ -94,10 +94,10 @@ static void test_random_texts(void **state)
 
 	(void)state;
 	for (int i = 0; i < 20000; i++) {
-		char before[LINES_MAX * 2 + 1], after[LINES_MAX * 2 + 1];
+		char before[LINES_MAX * 2 + 1] = {0}, after[LINES_MAX * 2 + 1];
 
 		random_text(&seed, before);
-		strcpy(after, before);
+		memcpy(after, before, sizeof(after));
 		if (draw(&seed, 2))
 			mutate(&seed, after);
 		else

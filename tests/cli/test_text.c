@@ -12,9 +12,9 @@ static void test_durations(void **state)
 	assert_string_equal(text_duration(&t, -5), "0s");
 	assert_string_equal(text_duration(&t, 119), "119s");
 	assert_string_equal(text_duration(&t, 120), "2m");
-	assert_string_equal(text_duration(&t, 3 * 3600), "3h");
-	assert_string_equal(text_duration(&t, 47 * 3600), "47h");
-	assert_string_equal(text_duration(&t, 2 * 86400), "2d");
+	assert_string_equal(text_duration(&t, 3 * 3600LL), "3h");
+	assert_string_equal(text_duration(&t, 47 * 3600LL), "47h");
+	assert_string_equal(text_duration(&t, 2 * 86400LL), "2d");
 	assert_string_equal(text_duration(&t, INT64_MAX), "106751991167300d");
 }
 
