@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Where a snapshot lives: many allocations, one free, whatever the size. heap_jemalloc.c gives each
+ * heap an arena of jemalloc, so that freeing a large snapshot is one call and leaves no holes in the
+ * memory of the rest. heap_malloc.c keeps a list instead, for builds with a sanitizer, which
+ * wants to see every allocation itself; meson chooses.
+ *
+ * Memory that runs out ends the program, as in arena.h. One thread at a time.
+ */
+#ifndef WEIR_HEAP_H
+#define WEIR_HEAP_H
+
+#include <stddef.h>
+
+#define HEAP_ALIGN 64 /* of every allocation over half of it, for parts that workers write */
+
+struct heap;
+
+struct heap *heap_new(void);
+
+/** Zeroed memory; never NULL, also for 0 bytes. */
+void *heap_alloc(struct heap *h, size_t bytes);
+
+/** Free it and all that came from it. NULL is fine. */
+void heap_free(struct heap *h);
+
+#endif

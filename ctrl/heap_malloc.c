@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "heap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct part {
+	struct part *next;
+	_Alignas(HEAP_ALIGN) char data[];
+};
+
+struct heap {
+	struct part *parts;
+};
+
+struct heap *heap_new(void)
+{
+	struct heap *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		abort();
+	return h;
+}
+
+void *heap_alloc(struct heap *h, size_t bytes)
+{
+	size_t size = (sizeof(struct part) + bytes + HEAP_ALIGN) / HEAP_ALIGN * HEAP_ALIGN;
+	struct part *p = aligned_alloc(HEAP_ALIGN, size);
+
+	if (!p)
+		abort();
+	memset(p, 0, size);
+	p->next = h->parts;
+	h->parts = p;
+	return p->data;
+}
+
+void heap_free(struct heap *h)
+{
+	if (!h)
+		return;
+	while (h->parts) {
+		struct part *next = h->parts->next;
+
+		free(h->parts);
+		h->parts = next;
+	}
+	free(h);
+}
