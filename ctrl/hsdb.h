@@ -8,7 +8,7 @@
  * The whole of that key is compared, never only its hash. A file that is damaged, cut short or made
  * by another version is ignored and replaced.
  *
- * Threads: any; a lock inside, held during a compilation.
+ * Threads: any; a lock inside, never held while something is compiled or read.
  */
 #ifndef WEIR_HSDB_H
 #define WEIR_HSDB_H
