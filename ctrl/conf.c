@@ -9,6 +9,7 @@
 
 #include "conf_table.h"
 #include "istio.h"
+#include "nearest.h"
 #include "tree.h"
 
 #include "weir/addr.h"
@@ -279,51 +280,21 @@ static void read_list(struct reader *r, const struct conf_key *key, const struct
 	}
 }
 
-/* Letters to insert, delete or change to make b of a; at most 20 letters of each are looked at. */
-static unsigned edit_distance(const char *a, const char *b)
-{
-	unsigned row[21], la = (unsigned)strnlen(a, 20), lb = (unsigned)strnlen(b, 20);
-
-	for (unsigned j = 0; j <= lb; j++)
-		row[j] = j;
-	for (unsigned i = 1; i <= la; i++) {
-		unsigned diagonal = row[0];
-
-		row[0] = i;
-		for (unsigned j = 1; j <= lb; j++) {
-			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			best = best < row[j] + 1 ? best : row[j] + 1;
-			row[j] = best < row[j - 1] + 1 ? best : row[j - 1] + 1;
-		}
-	}
-	return row[lb];
-}
-
 /* Report a key that no row has, with the one nearest to it. */
 static void refuse_key(struct reader *r, const struct tree_node *node, const char *prefix)
 {
-	unsigned best = 4; /* further away is no help */
-	char near[PATH_MAX_BYTES] = "";
+	struct nearest near = nearest_to(node->key);
 
 	for (size_t i = 0; i < conf_n_keys; i++) {
 		const char *rest = conf_keys[i].path + strlen(prefix);
-		char word[PATH_MAX_BYTES];
-		unsigned d;
 
-		if (strncmp(conf_keys[i].path, prefix, strlen(prefix)) != 0)
-			continue;
-		snprintf(word, sizeof(word), "%.*s", (int)strcspn(rest, ".["), rest);
-		d = edit_distance(node->key, word);
-		if (d < best) {
-			best = d;
-			memcpy(near, word, sizeof(near));
-		}
+		if (strncmp(conf_keys[i].path, prefix, strlen(prefix)) == 0)
+			nearest_offer(&near,
+			              arena_copy(&r->conf->arena, rest, strcspn(rest, ".[")));
 	}
-	if (*near)
+	if (near.best)
 		diag_error(r->diags, node->key_where, "CONF_UNKNOWN",
-		           "unknown key \"%.64s\"; did you mean \"%s\"?", node->key, near);
+		           "unknown key \"%.64s\"; did you mean \"%s\"?", node->key, near.best);
 	else
 		diag_error(r->diags, node->key_where, "CONF_UNKNOWN",
 		           "unknown key \"%.64s\"; weir --help-config lists all keys", node->key);
@@ -458,7 +429,7 @@ static void finish(struct reader *r, const struct tree_node *root)
 		diag_error(r->diags, root->where, "CONF_MISSING",
 		           "no ports; give at least one network port under \"ports\"");
 	if (c->node.source_port_min > c->node.source_port_max)
-		diag_error(r->diags, root->where, "CONF_RANGE",
+		diag_error(r->diags, root->where, "CONF_ORDER",
 		           "sources.port_min %u is above sources.port_max %u",
 		           c->node.source_port_min, c->node.source_port_max);
 	if (r->diags->n_errors)

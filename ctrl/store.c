@@ -205,8 +205,7 @@ static int read_set(const struct store *store, uint64_t generation, char **out, 
 	return 0;
 }
 
-/* Take a damaged set out of the count of sets kept, so that it cannot push a good one out. */
-static void set_aside(const struct store *store, uint64_t generation)
+void store_set_aside(const struct store *store, uint64_t generation)
 {
 	char from[PATH_MAX], to[PATH_MAX];
 
@@ -231,10 +230,12 @@ int store_load(struct store *store, char **text, size_t *len, char *note, size_t
 			         "stored set %" PRIu64 " is damaged or unreadable; set %" PRIu64
 			         " is used instead",
 			         newest, g);
-		if (rc == 0)
+		if (rc == 0) {
+			store->loaded = g;
 			return 0;
+		}
 		if (rc == -EBADMSG)
-			set_aside(store, g);
+			store_set_aside(store, g);
 	}
 	if (newest > 0)
 		snprintf(note, note_size, "no stored set in %s can be read: %s", store->dir,

@@ -34,6 +34,7 @@ struct store {
 	char *dir;
 	int lock;            /* descriptor of the lock file */
 	uint64_t generation; /* of the newest set on disk; 0: none */
+	uint64_t loaded;     /* of the set that store_load() gave; 0: none */
 };
 
 /**
@@ -62,6 +63,12 @@ int store_load(struct store *store, char **text, size_t *len, char *note, size_t
  * @return            0 or -errno
  */
 int store_save(struct store *store, uint64_t generation, const char *text, size_t len);
+
+/**
+ * Rename a set that cannot be used to set-N.damaged: people can look at it, and it cannot push a good
+ * one out. A failure is not told: the set will then be passed over again.
+ */
+void store_set_aside(const struct store *store, uint64_t generation);
 
 void store_close(struct store *store);
 

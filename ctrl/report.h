@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What runs and what it counted, as the JSON objects of docs/reference/control.md. Workers' figures
+ * are read without locks and summed; two figures may be a moment apart. Control thread only.
+ */
+#ifndef WEIR_REPORT_H
+#define WEIR_REPORT_H
+
+#include "control.h"
+
+#include <jansson.h>
+
+json_t *report_version(void);
+json_t *report_status(const struct control *c);
+
+/** @param prefix  only routes whose name begins so; NULL: all */
+json_t *report_stats(const struct control *c, const char *prefix);
+
+json_t *report_drops(void);
+json_t *report_counters(void);
+
+/** {state, clients} */
+json_t *report_state(const struct control *c);
+
+#endif
