@@ -142,3 +142,27 @@ void rig_wait(struct rig *r, uint64_t us)
 	r->now_us += us;
 	net_tick(r->net, r->now_us);
 }
+
+static bool play(struct rig *r, const struct rig_golden *g)
+{
+	enum drop end = rig_receive_hex(r, g->port, g->in);
+	const char *out = rig_sent(r, g->port) ? rig_sent_hex(r, g->port, 0) : "";
+
+	if (end == g->end && strcmp(out, g->out) == 0 && rig_sent(r, g->port) < 2 &&
+	    rig_sent(r, !g->port) == 0)
+		return true;
+	fprintf(stderr, "%s: %s, want %s\n got  %s\n want %s\n", g->name, drop_name(end),
+	        drop_name(g->end), out, g->out);
+	return false;
+}
+
+uint32_t rig_play(struct rig *r, const struct rig_golden *rows, uint32_t n)
+{
+	uint32_t wrong = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		wrong += !play(r, &rows[i]);
+		rig_drain(r);
+	}
+	return wrong;
+}

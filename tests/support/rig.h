@@ -51,6 +51,18 @@ void rig_drain(struct rig *r);
 /** Let time pass and call net_tick(). */
 void rig_wait(struct rig *r, uint64_t us);
 
+/* A frame in, where it ends, and the frame that goes out on the same port ("" when none does). */
+struct rig_golden {
+	const char *name;
+	uint8_t port;
+	const char *in;
+	enum drop end;
+	const char *out;
+};
+
+/** Play each row; prints the ones that differ and returns how many did. */
+uint32_t rig_play(struct rig *r, const struct rig_golden *rows, uint32_t n);
+
 /** An address from its text; aborts when it is none. */
 struct ip_addr rig_addr(const char *text);
 
