@@ -10,7 +10,7 @@
 
 #define LINGER_US 1000000 /* how long the rest of a refused request is read and dropped */
 
-void session_open(struct worker *w, struct tcp_conn *c)
+void session_open(struct worker *w, struct tcp_conn *c, uint32_t events)
 {
 	struct session *s = slab_get(&w->session_slab);
 
@@ -33,7 +33,7 @@ void session_open(struct worker *w, struct tcp_conn *c)
 	tcp_set_user(c, s);
 	worker_count(w, COUNT_HTTP_CLIENTS);
 	session_arm(w, s);
-	session_run(w, s);
+	session_event(w, s, events);
 }
 
 void session_close(struct worker *w, struct session *s)

@@ -39,6 +39,13 @@ static struct endpoint_stats *stats_of(struct worker *w, const struct upstream *
 	return st->epoch == u->endpoint.epoch ? st : NULL;
 }
 
+/* May a request be sent on it? Not when the endpoint closed it or sent what nobody asked for. */
+static bool usable(const struct upstream *u)
+{
+	return tcp_why(u->conn) == TCP_WHY_NONE && !tcp_eof(u->conn) &&
+	       !tcp_recv_queue(u->conn)->first;
+}
+
 /* ---- idle list --------------------------------------------------------------------------- */
 
 static void idle_push(struct worker *w, struct endpoint_state *e, struct upstream *u)
@@ -200,8 +207,10 @@ enum upstream_get upstream_get(struct worker *w, struct session *s, bool fresh)
 	const struct endpoint *ep = s->endpoint;
 	struct endpoint_state *e = upstream_state(w, ep->slot);
 	const struct node_limits *lim = &w->node->limits;
-	struct upstream *u = e->idle;
+	struct upstream *u;
 
+	while ((u = e->idle) && !usable(u))
+		close_it(w, u);
 	if (u && !fresh) {
 		idle_remove(w, u);
 		attach(s, u);
@@ -247,8 +256,7 @@ void upstream_put(struct worker *w, struct upstream *u, bool reusable)
 
 	u->session->up = NULL;
 	u->session = NULL;
-	if (!reusable || w->draining || e->epoch != u->endpoint.epoch || tcp_eof(u->conn) ||
-	    tcp_recv_queue(u->conn)->first) {
+	if (!reusable || w->draining || e->epoch != u->endpoint.epoch || !usable(u)) {
 		close_it(w, u);
 		return;
 	}
@@ -260,38 +268,21 @@ void upstream_put(struct worker *w, struct upstream *u, bool reusable)
 
 /* ---- news -------------------------------------------------------------------------------- */
 
-static void connected(struct worker *w, struct upstream *u)
-{
-	struct session *s = u->session;
-
-	u->connecting = false;
-	if (!s) {
-		struct endpoint_state *e = &w->endpoints[u->endpoint.index];
-
-		if (e->epoch == u->endpoint.epoch)
-			idle_push(w, e, u);
-		else
-			upstream_abort(w, u);
-		return;
-	}
-	exchange_send(w, s);
-}
-
 void upstream_event(struct worker *w, struct upstream *u, uint32_t events)
 {
 	struct session *s = u->session;
 
-	if ((events & TCP_EV_CONNECTED) && u->connecting)
-		connected(w, u);
-	else if (!s && (events & (TCP_EV_READABLE | TCP_EV_EOF)))
-		events |= TCP_EV_CLOSED;
-	if (!s) {
-		if (events & TCP_EV_CLOSED)
+	if (!s) { /* idle: whatever comes, the endpoint closes it or sends what nobody asked for */
+		if (!usable(u))
 			close_it(w, u);
 		return;
 	}
-	if ((events & TCP_EV_CLOSED) && u->connecting)
+	if ((events & TCP_EV_CONNECTED) && u->connecting) {
+		u->connecting = false;
+		exchange_send(w, s);
+	} else if ((events & TCP_EV_CLOSED) && u->connecting) {
 		exchange_fail(w, s, tcp_why(u->conn));
+	}
 	session_run(w, s);
 }
 

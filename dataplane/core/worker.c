@@ -256,7 +256,7 @@ static void tell(struct worker *w, struct tcp_conn *c, uint32_t events)
 		return;
 	}
 	if (events & TCP_EV_ACCEPTED)
-		session_open(w, c);
+		session_open(w, c, events);
 	else if (tcp_user(c))
 		session_event(w, tcp_user(c), events);
 }

@@ -142,8 +142,8 @@ struct worker {
 
 /* ---- session.c: the client's side -------------------------------------------------------- */
 
-/** A client connection was accepted. */
-void session_open(struct worker *w, struct tcp_conn *c);
+/** A client connection was accepted; events: what else is new with it already. */
+void session_open(struct worker *w, struct tcp_conn *c, uint32_t events);
 /** News of the client's connection; events: enum tcp_event. */
 void session_event(struct worker *w, struct session *s, uint32_t events);
 void session_timer(struct worker *w, struct session *s);
