@@ -8,8 +8,8 @@
 #include <string.h>
 
 #define ALIGN       16u
-#define CHUNK_FIRST 4096u          /* a small document fits */
-#define CHUNK_MAX   (256u * 1024u) /* chunks double up to here */
+#define CHUNK_FIRST ((size_t)4096)       /* a small document fits */
+#define CHUNK_MAX   ((size_t)256 * 1024) /* chunks double up to here */
 
 struct arena_chunk {
 	struct arena_chunk *next;

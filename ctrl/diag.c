@@ -15,7 +15,7 @@ static struct diag *next_item(struct diag_list *l, enum diag_severity severity)
 	if (++*count > DIAG_MAX)
 		return NULL;
 	if (!l->items)
-		l->items = arena_alloc(&l->arena, 2 * DIAG_MAX * sizeof(*l->items));
+		l->items = arena_alloc(&l->arena, (size_t)2 * DIAG_MAX * sizeof(*l->items));
 	struct diag *d = &l->items[l->n++];
 
 	d->severity = severity;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "istio_table.h"
 
-#include <ctype.h>
+#include "weir/str.h"
+
 #include <string.h>
-#include <strings.h>
 
 #define NONE        NULL, NULL
 #define OF(id)      &id##_message, NULL
@@ -46,13 +46,14 @@ const struct istio_message *const istio_later_specs[] = {&workload_group_message
 
 const char *istio_table_camel(const struct istio_field *f, char out[ISTIO_FIELD_NAME_MAX])
 {
+	bool after_line = false;
 	size_t n = 0;
 
 	for (const char *p = f->name; *p && n + 1 < ISTIO_FIELD_NAME_MAX; p++) {
-		if (*p == '_' && p[1])
-			out[n++] = (char)toupper((unsigned char)*++p);
-		else
-			out[n++] = *p;
+		if (*p != '_')
+			out[n++] =
+				after_line && *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
+		after_line = *p == '_';
 	}
 	out[n] = '\0';
 	return out;
@@ -83,8 +84,7 @@ static size_t distance(const char *a, const char *b)
 
 		row[0] = i;
 		for (size_t j = 1; j <= lb; j++) {
-			bool same = tolower((unsigned char)a[i - 1]) ==
-			            tolower((unsigned char)b[j - 1]);
+			bool same = str_lower(a[i - 1]) == str_lower(b[j - 1]);
 			size_t best = diagonal + !same;
 
 			diagonal = row[j];

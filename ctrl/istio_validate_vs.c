@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define HOSTS_MAX      2000 /* every pair is compared */
+#define HOSTS_MAX      1000 /* every pair is compared */
 #define SHADOW_MAX     1000 /* match blocks among which shadowed ones are looked for, likewise */
 #define WEIGHT_SUM_MAX UINT32_MAX /* Envoy's limit */
 #define BODY_MAX       (1u << 20) /* Istio's limit */

@@ -199,6 +199,8 @@ static bool on_close(struct builder *b)
 {
 	struct tree_node *n = b->top;
 
+	if (!n) /* libyaml pairs starts and ends */
+		return false;
 	b->depth--;
 	b->top = n->parent;
 	return n->kind == TREE_LIST || keys_differ(b, n);
