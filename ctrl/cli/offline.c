@@ -2,9 +2,14 @@
 /* validate, and what route -f shares with it. */
 #include "offline.h"
 
+#include "build.h"
 #include "documents.h"
 
 #include <stdio.h>
+
+#define SLOTS \
+	(1u   \
+	 << 20) /* more than any node has: what does not fit there is no error of the documents */
 
 static void read_document(const struct session *s, const json_t *document, struct docset *set,
                           struct diag_list *diags)
@@ -45,6 +50,24 @@ json_t *offline_diagnostics(const struct diag_list *diags)
 }
 
 /* ---- validate ----------------------------------------------------------------------------- */
+
+/*
+ * Build what the daemon would build from a set that is good object by object: destinations, subsets
+ * and gateways that are nowhere, rules that are never reached, patterns that cannot be compiled.
+ */
+static void check_together(const struct docset *set, struct diag_list *diags)
+{
+	static const uint32_t capacity[REGISTRY_SPACES] = {SLOTS, SLOTS, SLOTS, SLOTS};
+	struct registry *registry = registry_new(capacity);
+	struct hsdb *hsdb = hsdb_new(NULL);
+	/* What a node without a "listeners" in its weir.yaml has while there is no Gateway. */
+	static const struct build_listener listener = {.port = 80};
+	const struct build_options options = {.n_listeners = 1, .listeners = &listener};
+
+	build_free(build_snapshot(set, &options, hsdb, registry, 1, diags));
+	hsdb_free(hsdb);
+	registry_free(registry);
+}
 
 static json_t *object_names(const struct docset *set)
 {
@@ -91,6 +114,8 @@ enum exit_code run_validate(struct session *s)
 	struct diag_list diags = {0};
 	enum exit_code code = offline_read(s, set, &diags);
 
+	if (code == WEIRCTL_OK && diags.n_errors == 0)
+		check_together(set, &diags);
 	if (code == WEIRCTL_OK)
 		code = print_verdict(s, set, &diags);
 	diag_fini(&diags);
