@@ -48,7 +48,9 @@ static void print_object(const json_t *item)
 	field("Name:", session_str(item, "name"));
 	field("Namespace:", session_str(item, "namespace"));
 	field("Kind:", session_str(item, "kind"));
-	field("Age:", text_age(&age, session_str(metadata, "creationTimestamp"), time(NULL)));
+	if (json_object_get(metadata, "creationTimestamp"))
+		field("Age:",
+		      text_age(&age, session_str(metadata, "creationTimestamp"), time(NULL)));
 	if (asprintf(&source, "%s:%lld (%s)", session_str(item, "file"),
 	             (long long)session_int(item, "line"), session_str(item, "origin")) >= 0) {
 		field("Source:", source);

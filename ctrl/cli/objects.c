@@ -127,6 +127,7 @@ struct view {
 	bool namespaces; /* show their column */
 	bool kinds;      /* several kinds: NAME says which */
 	bool wide;
+	bool ages; /* an object has a metadata.creationTimestamp */
 	int64_t now;
 };
 
@@ -141,7 +142,8 @@ static void begin_view(struct table *t, const struct view *v)
 	for (const struct column *c = v->kind->columns; c->heading; c++)
 		if (!c->wide || v->wide)
 			headings[n++] = c->heading;
-	headings[n++] = "AGE";
+	if (v->ages)
+		headings[n++] = "AGE";
 	if (v->wide) {
 		headings[n++] = "ORIGIN";
 		headings[n++] = "SOURCE";
@@ -153,8 +155,7 @@ static void begin_view(struct table *t, const struct view *v)
 static void add_item(struct table *t, const struct view *v, const json_t *item)
 {
 	const json_t *object = json_object_get(item, "object");
-	const char *created =
-		json_string_value(objects_value(object, "metadata.creationTimestamp"));
+	const char *created = session_str(objects_value(object, "metadata"), "creationTimestamp");
 	char name[CHANGE_NAME_BYTES];
 	struct text age;
 
@@ -164,12 +165,24 @@ static void add_item(struct table *t, const struct view *v, const json_t *item)
 	for (const struct column *c = v->kind->columns; c->heading; c++)
 		if (!c->wide || v->wide)
 			add_cell(t, c, object);
-	table_cell(t, "%s", text_age(&age, created ? created : "", v->now));
+	if (v->ages)
+		table_cell(t, "%s", text_age(&age, created, v->now));
 	if (v->wide) {
 		table_cell(t, "%s", session_str(item, "origin"));
 		table_cell(t, "%s:%lld", session_str(item, "file"),
 		           (long long)session_int(item, "line"));
 	}
+}
+
+static bool any_age(const json_t *items)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach(
+		items, i,
+		item) if (objects_value(item, "object.metadata.creationTimestamp")) return true;
+	return false;
 }
 
 static size_t count_kinds(const json_t *items)
@@ -192,6 +205,7 @@ static enum exit_code print_tables(const struct session *s, const json_t *items)
 	struct view v = {.namespaces = args_has(&s->args, OPTION_ALL),
 	                 .kinds = count_kinds(items) > 1,
 	                 .wide = s->format == FORMAT_WIDE,
+	                 .ages = any_age(items),
 	                 .now = time(NULL)};
 	bool first = true, whole = true;
 
