@@ -116,14 +116,15 @@ static void check_origin(struct change *ch, const struct change_base *base, enum
                          const char *ns, const char *name)
 {
 	const struct istio_object *o = docset_find(base->directory, kind, ns, name);
+	const char *object;
 
 	if (!o)
 		return;
-	diag_about(&ch->diags,
-	           arena_printf(&ch->arena, "%s %s/%s", istio_kind_name(kind), ns, name));
+	object = arena_printf(&ch->arena, "%s %s/%s", istio_kind_name(kind), ns, name);
+	diag_about(&ch->diags, object);
 	diag_error(&ch->diags,
 	           (struct where){.file = o->at.file, .line = o->at.line, .col = o->at.col},
-	           "DIRECTORY_OWNS", "is defined by this file; change it there");
+	           "DIRECTORY_OWNS", "%s is defined by this file; change it there", object);
 	diag_about(&ch->diags, NULL);
 }
 

@@ -163,12 +163,12 @@ static int serve(struct program *p)
 	uv_run(&p->loop, UV_RUN_DEFAULT);
 	dataplane_stop();
 out:
-	control_close(&p->control);
-	uv_loop_close(&p->loop);
 	if (rc < 0)
 		log_error("cannot-start", "%s", *err ? err : strerror(-rc));
 	else
-		log_info("ended", "");
+		log_info("ended", "generation=%" PRIu64, p->control.base.generation);
+	control_close(&p->control);
+	uv_loop_close(&p->loop);
 	return rc < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
@@ -268,6 +268,8 @@ int main(int argc, char **argv)
 		        argv[optind]);
 		return EXIT_USAGE;
 	}
+	/* names are looked up in half of these threads, so slow ones cannot hold up a build */
+	setenv("UV_THREADPOOL_SIZE", "8", 0);
 	signal(SIGPIPE, SIG_IGN); /* a client that went away is an error of write() */
 	return run(path, check);
 }
