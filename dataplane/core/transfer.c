@@ -319,8 +319,10 @@ static bool finished(const struct tcp_conn *c)
 bool transfer_tunnel(struct worker *w, struct session *s)
 {
 	struct tcp_conn *up = s->up->conn;
+	bool moved = pour(w, s->conn, up);
 
-	if (pour(w, s->conn, up) | pour(w, up, s->conn))
+	moved |= pour(w, up, s->conn);
+	if (moved)
 		s->activity_us = w->now_us;
 	if (tcp_why(up) != TCP_WHY_NONE && tcp_why(up) != TCP_WHY_FINISHED)
 		session_reset(w, s);
