@@ -10,6 +10,8 @@
 #include <yaml.h>
 
 #define ANCHORS_MAX 1000u /* per document; looked up one by one */
+#define KEY_BYTES_MAX \
+	500u /* written with escapes it stays below YAML's 1024 for a key in one line */
 
 struct anchor {
 	const char *name;
@@ -104,17 +106,28 @@ static struct tree_node *find_anchor(struct builder *b, const char *name)
 	return NULL;
 }
 
+static bool has_control(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
+			return true;
+	return false;
+}
+
 static bool on_key(struct builder *b, const yaml_event_t *e)
 {
 	const char *text = (const char *)e->data.scalar.value;
+	size_t len = e->data.scalar.length;
 	struct where at = place(b, e->start_mark);
 
-	if (strlen(text) != e->data.scalar.length)
-		return fail(b, at, "YAML_NUL", "a key contains a NUL character; remove it");
+	if (len > KEY_BYTES_MAX)
+		return fail(b, at, "YAML_KEY", "a key is longer than 500 bytes; shorten it");
+	if (has_control(text, len))
+		return fail(b, at, "YAML_KEY", "a key contains a control character; remove it");
 	if (strcmp(text, "<<") == 0 && e->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
 		return fail(b, at, "YAML_MERGE_KEY",
 		            "merge keys (<<) are not supported; write the fields out");
-	b->key = arena_copy(b->arena, text, e->data.scalar.length);
+	b->key = arena_copy(b->arena, text, len);
 	b->key_where = at;
 	return true;
 }

@@ -88,9 +88,9 @@ bool tree_as_int(const struct tree_node *node, int64_t *out)
 	errno = 0;
 	unsigned long long v = strtoull(digits, &end, base);
 
-	if (*end || errno || end == digits || v > (unsigned long long)INT64_MAX)
+	if (*end || errno || end == digits || v > (unsigned long long)INT64_MAX + negative)
 		return false;
-	*out = negative ? -(int64_t)v : (int64_t)v;
+	*out = negative ? (int64_t)(0 - v) : (int64_t)v;
 	return true;
 }
 
