@@ -31,6 +31,7 @@ enum chunk_state {
 	CHUNK_TRAILER_LF,
 	CHUNK_LAST_LF,
 	CHUNK_END,
+	CHUNK_BAD, /* malformed: it stays so */
 };
 
 void http1_body_init(struct http1_body *b, enum http1_framing framing, uint64_t length)
@@ -126,6 +127,7 @@ static bool step(struct http1_body *b, char c)
 	case CHUNK_DATA_LF: b->state = CHUNK_SIZE; return c == '\n';
 	case CHUNK_TRAILER_LF: b->state = CHUNK_TRAILER; return c == '\n';
 	case CHUNK_LAST_LF: b->state = CHUNK_END; return c == '\n';
+	case CHUNK_BAD: return false;
 	default: return step_trailer(b, c);
 	}
 }
@@ -149,6 +151,7 @@ static enum http1_result feed_chunked(struct http1_body *b, const char *p, size_
 			if (b->left == 0)
 				b->state = CHUNK_DATA_CR;
 		} else if (!step(b, p[i++])) {
+			b->state = CHUNK_BAD;
 			*used = i;
 			return HTTP1_BAD;
 		}

@@ -173,23 +173,32 @@ void http1_ops_write(const struct http1_ops *o, struct http1_out *out)
 	}
 }
 
-void http1_ops_write_authority(const struct http1_ops *o, const struct route *route,
-                               struct http1_out *out)
+/* The operation that gives the authority, or NULL. */
+static const struct header_op *find_authority(const struct http1_ops *o)
 {
-	if (route && route->rewrite_host) {
-		http1_put_str(out, route->authority);
-		return;
-	}
 	for (int l = 0; l < 2; l++) {
 		for (uint32_t i = 0; i < o->levels[l]->n; i++) {
 			const struct header_op *op = &o->levels[l]->ops[i];
 
-			if (op->kind == HEADER_REMOVE || !is_authority(op->name) ||
-			    !has_value(o, op))
-				continue;
-			put_value(o, op, out);
-			return;
+			if (op->kind != HEADER_REMOVE && is_authority(op->name) && has_value(o, op))
+				return op;
 		}
 	}
-	http1_put_str(out, o->request->authority);
+	return NULL;
+}
+
+void http1_ops_write_host(const struct http1_ops *o, const struct route *route,
+                          struct http1_out *out)
+{
+	bool rewrite = route && route->rewrite_host;
+	const struct header_op *op = rewrite ? NULL : find_authority(o);
+
+	if (!rewrite && !op && !o->request->authority.p)
+		return;
+	HTTP1_PUT(out, "host: ");
+	if (op)
+		put_value(o, op, out);
+	else
+		http1_put_str(out, rewrite ? route->authority : o->request->authority);
+	HTTP1_PUT(out, "\r\n");
 }

@@ -38,10 +38,10 @@ bool http1_ops_keeps(const struct http1_ops *o, struct str name);
 void http1_ops_write(const struct http1_ops *o, struct http1_out *out);
 
 /**
- * Write the Host that the request goes out with: the route's authority, else a Host the route sets,
- * else one the destination sets, else the request's own.
+ * Write the Host field that the request goes out with: the route's authority, else a Host the route sets,
+ * else one the destination sets, else the request's own. HTTP/1.0 may have none: then none is written.
  */
-void http1_ops_write_authority(const struct http1_ops *o, const struct route *route,
-                               struct http1_out *out);
+void http1_ops_write_host(const struct http1_ops *o, const struct route *route,
+                          struct http1_out *out);
 
 #endif

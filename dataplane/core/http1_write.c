@@ -250,9 +250,7 @@ void http1_write_request(const struct http1_request *r, const struct http1_forwa
 	http1_ops_of_request(&o, r, f);
 	own.any = http1_ops_any(&o);
 	put_request_line(r, f, out);
-	HTTP1_PUT(out, "host: ");
-	http1_ops_write_authority(&o, f->route, out);
-	HTTP1_PUT(out, "\r\n");
+	http1_ops_write_host(&o, f->route, out);
 	put_fields(&r->head, (ID(HOST) | ID(X_ENVOY) | about) & ~own.sent, &o, out);
 	put_own(&own, out);
 	if (own.any)
@@ -291,6 +289,12 @@ static void put_reply_fields(const struct http1_response *r, const struct http1_
 {
 	bool any = http1_ops_any(o);
 
+	if (f->unix_s && !find_id(&r->head, HTTP1_FIELD_DATE) &&
+	    (!any || http1_ops_keeps(o, STR("date")))) {
+		HTTP1_PUT(out, "date: ");
+		http1_put_date(out, f->unix_s);
+		HTTP1_PUT(out, "\r\n");
+	}
 	if (!any || http1_ops_keeps(o, STR("x-envoy-upstream-service-time"))) {
 		HTTP1_PUT(out, "x-envoy-upstream-service-time: ");
 		http1_put_number(out, f->upstream_ms);
@@ -298,11 +302,6 @@ static void put_reply_fields(const struct http1_response *r, const struct http1_
 	}
 	if (any)
 		http1_ops_write(o, out);
-	if (f->unix_s && !find_id(&r->head, HTTP1_FIELD_DATE)) {
-		HTTP1_PUT(out, "date: ");
-		http1_put_date(out, f->unix_s);
-		HTTP1_PUT(out, "\r\n");
-	}
 	HTTP1_PUT(out, "server: istio-envoy\r\n");
 	if (r->head.framing == HTTP1_BODY_CHUNKED && !f->to_http10)
 		HTTP1_PUT(out, "transfer-encoding: chunked\r\n");
