@@ -81,7 +81,7 @@ static int send_all(const struct client *c, const char *data, size_t len, int64_
 			len -= (size_t)n;
 			continue;
 		}
-		if (errno == EPIPE)
+		if (errno == EPIPE || errno == ECONNRESET)
 			return 0; /* it may have said why before it closed: go and read that */
 		if (errno != EAGAIN)
 			return -errno;

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* route: the daemon explains what it routes by, or weirctl does with the documents of -f. */
+#include "explain.h"
+#include "offline.h"
+#include "terminal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define HEADERS_MAX 128 /* as many as the daemon takes */
+
+struct question {
+	char *url; /* owned */
+	const char *method;
+	const char *headers[HEADERS_MAX];
+	uint32_t n_headers;
+};
+
+/* "httpbin/status" is as good as "http://httpbin/status". */
+static enum exit_code read_question(const struct session *s, struct question *q)
+{
+	const char *url = s->args.words[1], *header;
+	size_t at = 0;
+
+	*q = (struct question){.method = s->args.words[0]};
+	while ((header = args_next(&s->args, OPTION_HEADER, &at))) {
+		if (q->n_headers == HEADERS_MAX)
+			return session_misused("more than %d headers", HEADERS_MAX);
+		q->headers[q->n_headers++] = header;
+	}
+	if (asprintf(&q->url, "%s%s", strstr(url, "://") ? "" : "http://", url) < 0) {
+		q->url = NULL;
+		return session_no_memory();
+	}
+	return WEIRCTL_OK;
+}
+
+static enum exit_code ask_daemon(struct session *s, const struct question *q, json_t **explanation)
+{
+	json_t *headers = json_array(), *params, *result;
+	enum exit_code code;
+
+	for (uint32_t i = 0; i < q->n_headers; i++)
+		json_array_append_new(headers, json_string(q->headers[i]));
+	params = json_pack("{s:s, s:s, s:o}", "method", q->method, "url", q->url, "headers",
+	                   headers);
+	if (!params || json_array_size(headers) != q->n_headers) {
+		json_decref(params);
+		return session_misused("method, URL and headers have to be UTF-8 text");
+	}
+	code = session_call(s, "route", params, &result);
+	if (code)
+		return code;
+	*explanation = json_incref(json_object_get(result, "explanation"));
+	json_decref(result);
+	return WEIRCTL_OK;
+}
+
+static enum exit_code ask_documents(const struct session *s, const struct question *q,
+                                    json_t **explanation)
+{
+	const struct explain_request request = {q->method, q->url, q->headers, q->n_headers};
+	const struct build_options options = {0};
+	struct docset *set = docset_new();
+	struct diag_list diags = {0};
+	enum exit_code code = offline_read(s, set, &diags);
+	char err[256];
+
+	if (code == WEIRCTL_OK && diags.n_errors) {
+		json_t *diagnostics = offline_diagnostics(&diags);
+
+		session_print_diagnostics(diagnostics, stderr);
+		json_decref(diagnostics);
+		code = WEIRCTL_USAGE;
+	}
+	if (code == WEIRCTL_OK) {
+		*explanation = explain_route(set, &options, &request, err, sizeof(err));
+		if (!*explanation)
+			code = session_misused("%s", err);
+	}
+	diag_fini(&diags);
+	docset_free(set);
+	return code;
+}
