@@ -100,8 +100,7 @@ enum drop net_arp_input(struct net *n, const struct pkt *p)
 
 	if (!is_well_formed(h) || !is_acceptable_sender(l, &a))
 		return DROP_ARP_BAD;
-	if (a.spa)
-		learn(n, p, &a);
+	learn(n, p, &a);
 	if (a.op == ARP_REQUEST && n->answers && net_link_has(l, &target)) {
 		struct arp reply = {ARP_REPLY, l->conf.mac, a.sha, a.tpa, a.spa};
 

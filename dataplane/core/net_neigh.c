@@ -104,13 +104,11 @@ static void release(struct net *n, struct neigh *e)
 	e->gen++;
 }
 
-/* What a row is worth keeping: the least worth is replaced first. */
+/* What a row is worth keeping: the least worth is replaced first; a pinned one never. */
 static uint32_t worth(const struct neigh *e)
 {
 	bool used = e->seen & NEIGH_SEEN_CLOCK;
 
-	if (e->pinned)
-		return 6;
 	switch ((enum neigh_state)e->state) {
 	case NEIGH_FREE:
 	case NEIGH_FAILED: return 0;

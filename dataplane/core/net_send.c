@@ -52,8 +52,8 @@ void net_l2_write(const struct net_link *l, const uint8_t *mac, uint16_t eth_typ
 {
 	uint8_t *h = l2 + NET_L2_MAX - l->l2_len;
 
-	memset(l2, 0, NET_L2_MAX);
-	memcpy(h, mac, MAC_LEN);
+	memmove(h, mac, MAC_LEN);
+	memset(l2, 0, (size_t)(h - l2));
 	memcpy(h + ETH_SRC, l->conf.mac, MAC_LEN);
 	if (l->conf.vlan) {
 		wire_put16(h + ETH_TYPE, ETH_TYPE_VLAN);

@@ -242,7 +242,10 @@ struct net_ip {
 /** Write an IP header in front of l4; returns its first byte. */
 uint8_t *net_ip_write(const struct net_ip *ip, uint8_t *l4);
 
-/** Prepare an Ethernet header (with the port's VLAN tag) at the end of the NET_L2_MAX bytes of l2. */
+/**
+ * Prepare an Ethernet header (with the port's VLAN tag) at the end of the NET_L2_MAX bytes of l2. mac
+ * may be the one in l2.
+ */
 void net_l2_write(const struct net_link *l, const uint8_t *mac, uint16_t eth_type, uint8_t *l2);
 
 /** Put a whole frame into the port's queue; the buffer is consumed. */

@@ -156,6 +156,24 @@ static void queue_is_bounded(void **state)
 	assert_int_equal(rig_sent(r, 0), NEIGH_WAIT_MAX);
 }
 
+static void places_to_wait_come_back(void **state)
+{
+	struct rig *r = *state;
+
+	for (int times = 0; times < 40; times++) {
+		for (int i = 0; i < NEIGH_WAIT_MAX; i++)
+			assert_int_equal(send(r), 0);
+		rig_drain(r);
+		if (times & 1)
+			rig_receive_hex(r, 0, reply);
+		while (state_of(r) != NEIGH_FREE) {
+			rig_drain(r);
+			rig_wait(r, NEIGH_REACHABLE_US);
+		}
+	}
+	assert_int_equal(r->pool.live, 0);
+}
+
 static void confirmed_while_in_use(void **state)
 {
 	struct rig *r = *state;
@@ -260,6 +278,104 @@ static void floods_teach_nothing(void **state)
 	assert_int_equal(r->net->neigh_fresh, 0);
 }
 
+/* What an advertisement or a solicitation changes in a confirmed row (RFC 4861 section 7.2.5). */
+static const struct {
+	const char *name, *hex;
+	enum neigh_state state;
+	const char *mac;
+} hearsay[] = {
+	/* clang-format off */
+	{"same address, not solicited",
+	 "02000000000102aa0000000286dd6000000000203aff20010db8000000000000"
+	 "00000000000220010db80000000000000000000000018800c9c7200000002001"
+	 "0db8000000000000000000000002020102aa00000002",
+	 NEIGH_REACHABLE, "02aa"},
+	{"other address, not to override",
+	 "02000000000102bb0000000286dd6000000000203aff20010db8000000000000"
+	 "00000000000220010db80000000000000000000000018800a9b6400000002001"
+	 "0db8000000000000000000000002020102bb00000002",
+	 NEIGH_STALE, "02aa"},
+	{"other address, unsolicited",
+	 "33330000000102bb0000000286dd6000000000203aff20010db8000000000000"
+	 "000000000002ff0200000000000000000000000000018800f86c200000002001"
+	 "0db8000000000000000000000002020102bb00000002",
+	 NEIGH_STALE, "02bb"},
+	{"other address, solicited",
+	 "02000000000102bb0000000286dd6000000000203aff20010db8000000000000"
+	 "00000000000220010db8000000000000000000000001880089b6600000002001"
+	 "0db8000000000000000000000002020102bb00000002",
+	 NEIGH_REACHABLE, "02bb"},
+	{"no address, solicited",
+	 "02000000000102aa0000000286dd6000000000183aff20010db8000000000000"
+	 "00000000000220010db80000000000000000000000018800ae7c400000002001"
+	 "0db8000000000000000000000002",
+	 NEIGH_REACHABLE, "02aa"},
+	{"multicast address",
+	 "02000000000102aa0000000286dd6000000000203aff20010db8000000000000"
+	 "00000000000220010db8000000000000000000000001880088c8600000002001"
+	 "0db8000000000000000000000002020103aa00000001",
+	 NEIGH_REACHABLE, "02aa"},
+	{"solicitation with the same address",
+	 "3333ff00000102aa0000000286dd6000000000203aff20010db8000000000000"
+	 "000000000002ff0200000000000000000001ff00000187001b7d000000002001"
+	 "0db8000000000000000000000001010102aa00000002",
+	 NEIGH_REACHABLE, "02aa"},
+	{"solicitation with another address",
+	 "3333ff00000102bb0000000286dd6000000000203aff20010db8000000000000"
+	 "000000000002ff0200000000000000000001ff00000187001b6c000000002001"
+	 "0db8000000000000000000000001010102bb00000002",
+	 NEIGH_STALE, "02bb"},
+	/* clang-format on */
+};
+
+static void hearsay_about_a_neighbour(void **state)
+{
+	struct rig *r = *state;
+	struct ip_addr addr = rig_addr("2001:db8::2");
+	struct neigh *e;
+
+	peer = "2001:db8::2";
+	send(r);
+	for (size_t i = 0; i < sizeof(hearsay) / sizeof(hearsay[0]); i++) {
+		e = net_neigh_find(r->net, 0, &addr);
+		rig_receive_hex(r, 0, reply6);
+		assert_int_equal(e->state, NEIGH_REACHABLE);
+		assert_int_equal(rig_receive_hex(r, 0, hearsay[i].hex), DROP_NDP_IN);
+		if (e->state != hearsay[i].state)
+			print_error("%s\n", hearsay[i].name);
+		assert_int_equal(e->state, hearsay[i].state);
+		assert_int_equal(net_neigh_mac(e)[1], hearsay[i].mac[2] == 'a' ? 0xaa : 0xbb);
+	}
+}
+
+/* clang-format off */
+static const char request_to_us[] =
+	"02000000000102aa000000020806000108000604000102aa000000020a000002"
+	"0000000000000a000001";
+static const char na_without_mac[] =
+	"02000000000102aa0000000286dd6000000000183aff20010db8000000000000"
+	"00000000000220010db80000000000000000000000018800ae7c400000002001"
+	"0db8000000000000000000000002";
+/* clang-format on */
+
+static void questions_do_not_confirm(void **state)
+{
+	struct rig *r = *state;
+
+	send(r);
+	rig_drain(r);
+	rig_receive_hex(r, 0, request_to_us); /* tells its address: used, and asked back */
+	assert_int_equal(rig_sent(r, 0), 2);
+	assert_int_equal(state_of(r), NEIGH_PROBE);
+	rig_receive_hex(r, 0, request_to_us);
+	assert_int_equal(state_of(r), NEIGH_PROBE);
+	peer = "2001:db8::2";
+	path = (struct net_path){0};
+	send(r);
+	assert_int_equal(rig_receive_hex(r, 0, na_without_mac), DROP_NDP_IN);
+	assert_int_equal(state_of(r), NEIGH_INCOMPLETE);
+}
+
 /* More destinations than rows: the gateway and the one in use stay, nothing leaks. */
 static void full_table_keeps_what_is_worth_it(void **state)
 {
@@ -290,12 +406,15 @@ int main(void)
 		cmocka_unit_test_setup_teardown(resolves, start, stop),
 		cmocka_unit_test_setup_teardown(gives_up_and_forgets, start, stop),
 		cmocka_unit_test_setup_teardown(queue_is_bounded, start, stop),
+		cmocka_unit_test_setup_teardown(places_to_wait_come_back, start, stop),
 		cmocka_unit_test_setup_teardown(confirmed_while_in_use, start, stop),
 		cmocka_unit_test_setup_teardown(confirmed_when_used_again, start, stop),
 		cmocka_unit_test_setup_teardown(asks_everybody_when_it_does_not_confirm, start,
 	                                        stop),
 		cmocka_unit_test_setup_teardown(follows_a_neighbour_that_moves, start, stop),
 		cmocka_unit_test_setup_teardown(answer_by_announcement, start, stop),
+		cmocka_unit_test_setup_teardown(hearsay_about_a_neighbour, start, stop),
+		cmocka_unit_test_setup_teardown(questions_do_not_confirm, start, stop),
 		cmocka_unit_test_setup_teardown(floods_teach_nothing, start, stop),
 		cmocka_unit_test_setup_teardown(full_table_keeps_what_is_worth_it, start, stop),
 	};
