@@ -140,6 +140,7 @@ static struct hash_key neigh_key(const struct net *n)
 	return (struct hash_key){{hash_end(&s), (uint64_t)(uintptr_t)n->pool}};
 }
 
+/* NOLINTNEXTLINE(readability-function-size): seven things a worker has by then, one call */
 struct net *net_init(void *memory, uint32_t max_neighs, const struct node *node,
                      const struct net_port *ports, struct buf_pool *pool, bool answers,
                      uint64_t *counters)

@@ -51,12 +51,12 @@ enum drop net_icmp_input(struct net *n, const struct pkt *p)
 
 	if (!sum_is_right(p)) {
 		end = DROP_ICMP_BAD;
-	} else if (p->l4[ICMP_TYPE] == request && n->answers && !net_is_group(&p->dst)) {
-		if (p->l4[ICMP_CODE] == 0) {
+	} else if (p->l4[ICMP_TYPE] == request && !net_is_group(&p->dst)) {
+		end = p->l4[ICMP_CODE] == 0 ? DROP_ICMP_ECHO : DROP_ICMP_BAD;
+		if (end == DROP_ICMP_ECHO && n->answers) {
 			echo(n, p);
-			return DROP_ICMP_ECHO;
+			return end;
 		}
-		end = DROP_ICMP_BAD;
 	}
 	buf_free(p->buf);
 	return end;

@@ -129,6 +129,8 @@ static bool replace_one(struct net *n)
 	struct neigh *least = NULL, *e;
 	uint32_t steps = n->max_neighs < NEIGH_SEARCH ? n->max_neighs : NEIGH_SEARCH;
 
+	if (n->max_neighs == 0)
+		return false;
 	while (steps--) {
 		e = &n->neighs[n->neigh_hand++ % n->max_neighs];
 		if (!e->pinned && (!least || worth(e) < worth(least)))

@@ -52,8 +52,9 @@ static uint32_t add_bytes(const struct steer *s, uint32_t at, const void *bytes,
 	uint32_t hash = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		hash ^= s->nibble[2 * (at + i)][b[i] >> 4];
-		hash ^= s->nibble[2 * (at + i) + 1][b[i] & 15];
+		const uint32_t(*half)[16] = &s->nibble[(size_t)2 * (at + i)];
+
+		hash ^= half[0][b[i] >> 4] ^ half[1][b[i] & 15];
 	}
 	return hash;
 }

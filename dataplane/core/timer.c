@@ -84,7 +84,7 @@ static void take_out(struct timer_wheel *w, struct timer *t)
 	if (t->next)
 		t->next->prev = t->prev;
 	else if (at < sizeof(w->slots)) /* it was the only one, and prev is the head of its slot */
-		map[at / sizeof(t) / 64] &= ~(1ull << (at / sizeof(t) % 64));
+		map[at / sizeof(void *) / 64] &= ~(1ull << (at / sizeof(void *) % 64));
 	t->prev = NULL;
 	w->armed--;
 }

@@ -223,6 +223,18 @@ static void golden_frames(void **state)
 	assert_int_equal(rig_play(*state, rows, N_ROWS), 0);
 }
 
+static void only_worker_0_answers(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r);
+	rig_start(&r, false, 64);
+	assert_int_equal(rig_receive_hex(&r, 0, rows[0].in), DROP_ICMP_ECHO);
+	assert_int_equal(rig_sent(&r, 0), 0);
+	rig_stop(&r);
+}
+
 static const struct {
 	const char *name, *in;
 	uint16_t mtu;
@@ -333,6 +345,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(golden_frames, start, stop),
+		cmocka_unit_test(only_worker_0_answers),
 		cmocka_unit_test_setup_teardown(errors_about_our_segments, start, stop),
 	};
 
