@@ -23,6 +23,9 @@
 #   get PATH [curl options]   a request from the client  in_ns NS COMMAND...
 #   want WHAT GOT EXPECTED    assertion                  fail WHAT  end with a message
 #   lab_account               every received packet is in one counter
+#
+# LAB_BAD_EDGE and LAB_BAD_BACK, when set before lab_up, make the wire of that port a bad one: "LOSS
+# DUPLICATE REORDER" in 1/10,000 of the frames.
 
 LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 LAB_BUILD=${LAB_BUILD:-$LAB_ROOT/build}
@@ -85,8 +88,24 @@ lab_link() {
 		read -r ns ifname <<<"$ns"
 		nsenter --net="/run/netns/$lab_name-$ns" \
 			ethtool -K "$ifname" tx off tso off gso off gro off >/dev/null
-		ip -n "$lab_name-$ns" link set "$ifname" up
+		ip -n "$lab_name-$ns" link set dev "$ifname" up
 	done
+}
+
+# lab_wire NS1 IF1 NS2 IF2 [LOSS DUPLICATE REORDER]: a link, or with rates (in 1/10,000) a bad one, which
+# goes through a namespace of its own.
+lab_wire() {
+	local middle=bad-$2
+	if [ $# = 4 ]; then
+		lab_link "$@"
+		return
+	fi
+	lab_space "$middle"
+	lab_sysctl "$middle" net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	lab_link "$1" "$2" "$middle" near
+	lab_link "$middle" far "$3" "$4"
+	lab_spawn "$middle" "$lab_dir/lossy.log" taskset -c "$lab_other_cpus" \
+		"$(lab_program tests/lossy)" near far "$5" "$6" "$7" 1
 }
 
 lab_address() {
@@ -123,27 +142,22 @@ lab_up() {
 	lab_sysctl switch net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 	lab_sysctl client net.ipv6.conf.default.accept_ra=0 net.ipv4.tcp_tw_reuse=1 \
 		net.ipv4.ip_local_port_range="1024 65535"
-	lab_link client eth0 weir edge
+	# shellcheck disable=SC2086
+	lab_wire client eth0 weir edge ${LAB_BAD_EDGE:-}
 	lab_address client 10.77.0.2/24 fd77::2/64
 	ip -n "$lab_name-switch" link add br0 type bridge forward_delay 0
-	ip -n "$lab_name-switch" link set br0 up
-	lab_link weir back switch up
-	ip -n "$lab_name-switch" link set up master br0
+	ip -n "$lab_name-switch" link set dev br0 up
+	# shellcheck disable=SC2086
+	lab_wire weir back switch up ${LAB_BAD_BACK:-}
+	ip -n "$lab_name-switch" link set dev up master br0
 	for server in "$@"; do
 		lab_server "$server"
 	done
 }
 
 # End everything that was started, in order: Weir, then the rest; then the namespaces.
-lab_down() {
-	local status=$? pid ns
-	set +e
-	trap - EXIT ERR
-	trap '' INT TERM HUP
-	if [ "$status" != 0 ] && [ -s "$lab_dir/weir.log" ] && [ -z "${LAB_QUIET:-}" ]; then
-		echo "--- the end of weir's log:" >&2
-		tail -20 "$lab_dir/weir.log" >&2
-	fi
+lab_clean() {
+	local pid ns
 	for pid in $weir_pid "${lab_pids[@]}"; do
 		kill "$pid" 2>/dev/null
 	done
@@ -155,7 +169,25 @@ lab_down() {
 		ip netns pids "$lab_name-$ns" | xargs -r kill -KILL 2>/dev/null
 		ip netns del "$lab_name-$ns"
 	done
-	[ -n "${LAB_KEEP_FILES:-}" ] && echo "files: $lab_dir" || rm -rf "$lab_dir"
+	lab_pids=() lab_spaces=() weir_pid=
+	if [ -n "${LAB_KEEP_FILES:-}" ]; then
+		echo "files: $lab_dir"
+	else
+		rm -rf "$lab_dir"
+	fi
+}
+
+# The end of a scenario, however it comes.
+lab_down() {
+	local status=$?
+	set +e
+	trap - EXIT ERR
+	trap '' INT TERM HUP
+	if [ "$status" != 0 ] && [ -s "$lab_dir/weir.log" ] && [ -z "${LAB_QUIET:-}" ]; then
+		echo "--- the end of weir's log:" >&2
+		tail -20 "$lab_dir/weir.log" >&2
+	fi
+	lab_clean
 	exit "$status"
 }
 
@@ -224,7 +256,7 @@ lab_server() {
 	lab_space "$server"
 	lab_sysctl "$server" net.ipv6.conf.default.accept_ra=0 net.core.somaxconn=8192
 	lab_link "$server" eth0 switch "$server"
-	ip -n "$lab_name-switch" link set "$server" master br0
+	ip -n "$lab_name-switch" link set dev "$server" master br0
 	lab_address "$server" "$address/24" "fd77:1::${address##*.}/64"
 	ip -n "$lab_name-$server" route add 10.77.0.0/24 via 10.77.1.1
 	lab_server_start "$server"
@@ -419,7 +451,7 @@ lab_to() {
 get() {
 	local path=$1
 	shift
-	in_client curl -sS --max-time 20 --connect-to "::$LAB_VIP:80" "$@" "http://$LAB_HOST$path"
+	in_client curl -sS --fail-early --max-time 20 --connect-to "::$LAB_VIP:80" "$@" "http://$LAB_HOST$path"
 }
 
 # status PATH [curl options]: status code on standard output
@@ -479,4 +511,20 @@ lab_accounted() {
 lab_account() {
 	[ -n "$weir_pid" ] || return 0
 	lab_until "received = sum of ends ($(ctl drops -A -o json | jq -c '[.received, .ended]'))" 50 lab_accounted
+}
+
+# lab_transfers MEGABYTES: down, up, kept-alive requests, connections; all of it has to be right
+lab_transfers() {
+	local sum i
+	{ lab_service v1; echo "- $(lab_to v1)" | lab_routes; } | apply -
+	head -c "${1}000000" /dev/urandom >"$lab_dir/v1/files/big"
+	chmod 644 "$lab_dir/v1/files/big"
+	sum=$(sha256sum <"$lab_dir/v1/files/big")
+	want "down" "$(get /file/big --max-time 60 | sha256sum)" "$sum"
+	want "up, status" "$(status /put/up --max-time 60 -T "$lab_dir/v1/files/big")" 201
+	want "up" "$(sha256sum <"$lab_dir/v1/files/up")" "$sum"
+	want "requests" "$(get '/?[1-200]' --max-time 60 | grep -c '^v1$')" 200
+	for ((i = 0; i < 50; i++)); do
+		want "connection $i" "$(get /)" v1
+	done
 }
