@@ -24,7 +24,8 @@ struct explain_request {
  * Explain one request.
  *
  * @param docs  validated documents
- * @param o     as for build_snapshot(); n_workers is not used
+ * @param o     as for build_snapshot(); n_workers is not used. Without a listener and a Gateway
+ *              document, one on the URL's port is assumed
  * @param err   receives one sentence when the request itself is malformed
  * @return      the explanation, owned by the caller; NULL when err is set
  */
