@@ -209,6 +209,7 @@ static void announce(struct net *n)
 	for (uint32_t port = 0; port < n->n_links; port++) {
 		const struct net_link *l = &n->links[port];
 
+		net_mld_announce(n, port);
 		for (uint32_t i = 0; i < l->n_addrs; i++) {
 			if (ip_is_v4(&l->addrs[i].addr))
 				net_arp_announce(n, port, &l->addrs[i].addr);

@@ -51,6 +51,8 @@ enum drop net_icmp_input(struct net *n, const struct pkt *p)
 
 	if (!sum_is_right(p)) {
 		end = DROP_ICMP_BAD;
+	} else if (is_v6(p) && p->l4[ICMP_TYPE] == MLD_QUERY) {
+		end = net_mld_query(n, p);
 	} else if (p->l4[ICMP_TYPE] == request && !net_is_group(&p->dst)) {
 		end = p->l4[ICMP_CODE] == 0 ? DROP_ICMP_ECHO : DROP_ICMP_BAD;
 		if (end == DROP_ICMP_ECHO && n->answers) {

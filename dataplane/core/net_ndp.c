@@ -3,7 +3,7 @@
  * IPv6 neighbour discovery: solicitations and advertisements of RFC 4861, as a host with fixed
  * addresses and routes needs them. Router advertisements, router solicitations and redirects are
  * checked, counted and ignored: routes come from the node file. Our addresses are announced, not
- * probed for duplicates.
+ * probed for duplicates. The groups that solicitations are sent to are reported by net_mld.c.
  *
  * Only addresses that we asked for are learned; what others announce changes rows that exist.
  */

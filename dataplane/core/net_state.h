@@ -38,6 +38,7 @@
 
 #define NET_ANNOUNCE_TIMES 3
 #define NET_ANNOUNCE_US    1000000ull
+#define NET_REPORT_US      1000000ull /* between answers to multicast listener queries */
 
 enum neigh_state {
 	NEIGH_FREE,
@@ -96,6 +97,7 @@ struct net_link {
 	uint8_t l2_len;
 	uint32_t n_addrs;
 	struct node_prefix addrs[NET_PORT_ADDRS_MAX]; /* conf.addrs, then the link-local one */
+	uint64_t report_due_us;                       /* multicast listener report: not before */
 	uint32_t n_broadcasts;
 	be32_t broadcasts[NODE_ADDRS_MAX]; /* of the IPv4 prefixes */
 };
@@ -212,11 +214,14 @@ static inline const uint8_t *net_neigh_mac(const struct neigh *e)
 	return e->l2 + NET_L2_MAX - e->l2_len;
 }
 
-/* ---- net_arp.c, net_ndp.c, net_icmp.c ----------------------------------------------------- */
+/* ---- net_arp.c, net_ndp.c, net_mld.c, net_icmp.c ----------------------------------------------------- */
 
 /** Each takes a packet of its kind, and does not free its buffer. */
 enum drop net_arp_input(struct net *n, const struct pkt *p);
 enum drop net_ndp_input(struct net *n, const struct pkt *p);
+
+/** A multicast listener query, checksum verified. */
+enum drop net_mld_query(struct net *n, const struct pkt *p);
 
 /** Takes a packet of kind PKT_ICMP and consumes its buffer. */
 enum drop net_icmp_input(struct net *n, const struct pkt *p);
@@ -228,6 +233,9 @@ void net_ndp_ask(struct net *n, uint32_t port, const struct ip_addr *target, con
 /** Tell everybody that we have addr. */
 void net_arp_announce(struct net *n, uint32_t port, const struct ip_addr *addr);
 void net_ndp_announce(struct net *n, uint32_t port, const struct ip_addr *addr);
+
+/** Tell switches which groups we listen to. */
+void net_mld_announce(struct net *n, uint32_t port);
 
 /* ---- net_send.c ------------------------------------------------------------------------- */
 

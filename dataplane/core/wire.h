@@ -115,6 +115,7 @@ enum {
 	ICMP6_ECHO_REPLY = 129,
 	ICMP6_CODE_PORT = 4,
 	ICMP6_CODE_NEXT_HEADER = 1, /* of ICMP6_PARAMETER: our protocol is not known there */
+	MLD_QUERY = 130,
 	NDP_RS = 133,
 	NDP_RA = 134,
 	NDP_NS = 135,
