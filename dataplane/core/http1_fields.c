@@ -20,8 +20,10 @@
 	 1u << HTTP1_FIELD_X_FORWARDED_FOR | 1u << HTTP1_FIELD_X_FORWARDED_PROTO |            \
 	 1u << HTTP1_FIELD_X_REQUEST_ID)
 
-/* Equal when case is ignored? For token characters, and a lower-case constant: or 0x20 maps no other
- * token character onto a letter, a digit or "-". */
+/*
+ * Equal when case is ignored? For bytes of a field, and a lower-case constant: or 0x20 maps no other
+ * byte but control characters onto a letter, a digit or "-".
+ */
 static inline bool name_is(const char *name, const char *lower, size_t n)
 {
 	const uint64_t fold = 0x2020202020202020ull;
@@ -130,32 +132,44 @@ static inline enum http1_result take_value(struct http1_input *in, struct http1_
 	return http1_take_crlf(in, h);
 }
 
-static inline enum http1_result parse_lines(struct http1_input *in, struct http1_head *h,
+/* field-line CRLF, and what it is */
+static inline enum http1_result take_line(struct http1_input *in, struct http1_head *h,
+                                          bool spaced_colon, struct http1_field *f)
+{
+	enum http1_result res = take_name(in, h, spaced_colon, &f->name);
+
+	if (res == HTTP1_DONE)
+		res = take_value(in, h, &f->value);
+	if (res != HTTP1_DONE)
+		return res;
+	f->id = (uint8_t)http1_field_id(f->name.p, f->name.len);
+	f->hop = HOP_IDS >> f->id & 1;
+	return HTTP1_DONE;
+}
+
+/* The place in the input is kept in a local copy: in registers, where each line waits for it. */
+static inline enum http1_result parse_lines(struct http1_input *input, struct http1_head *h,
                                             struct http1_seen *seen, bool spaced_colon)
 {
+	struct http1_input in = *input;
+	enum http1_result res = HTTP1_DONE;
 	uint16_t n = 0;
 
-	for (; in->p < in->end && *in->p != '\r'; n++) {
-		struct http1_field *f = &h->fields[n];
-		enum http1_result res;
-
+	for (; in.p < in.end && *in.p != '\r'; n++) {
 		if (n == HTTP1_FIELDS_MAX)
 			return http1_refuse(h, 431, "too many fields");
-		res = take_name(in, h, spaced_colon, &f->name);
+		res = take_line(&in, h, spaced_colon, &h->fields[n]);
 		if (res != HTTP1_DONE)
 			return res;
-		res = take_value(in, h, &f->value);
-		if (res != HTTP1_DONE)
-			return res;
-		f->id = (uint8_t)http1_field_id(f->name.p, f->name.len);
-		f->hop = HOP_IDS >> f->id & 1;
-		seen->n[f->id]++;
-		seen->last[f->id] = (uint8_t)n;
+		if (h->fields[n].id) {
+			seen->n[h->fields[n].id]++;
+			seen->last[h->fields[n].id] = (uint8_t)n;
+		}
 	}
 	h->n_fields = n;
-	if (in->p == in->end)
-		return HTTP1_MORE;
-	return http1_take_crlf(in, h);
+	res = http1_take_crlf(&in, h);
+	input->p = in.p;
+	return res;
 }
 
 enum http1_result http1_fields_parse(struct http1_input *in, struct http1_head *h,
@@ -189,16 +203,6 @@ static bool next_element(struct str *list, struct str *element)
 	return true;
 }
 
-bool http1_list_has(struct str list, struct str element)
-{
-	struct str e;
-
-	while (list.len && next_element(&list, &e))
-		if (str_eq_nocase(e, element))
-			return true;
-	return false;
-}
-
 static void mark_hop(struct http1_head *h, struct str name)
 {
 	for (uint16_t i = 0; i < h->n_fields; i++) {
@@ -219,11 +223,11 @@ bool http1_connection_read(struct http1_head *h, const struct http1_seen *seen)
 			continue;
 		list = h->fields[i].value;
 		while (list.len && next_element(&list, &e)) {
-			if (str_eq_nocase(e, STR("close")))
-				close = true;
-			else if (str_eq_nocase(e, STR("keep-alive")))
+			if (e.len == 10 && name_is(e.p, "keep-alive", 10))
 				keep = true;
-			else if (str_eq_nocase(e, STR("upgrade")))
+			else if (e.len == 5 && name_is(e.p, "close", 5))
+				close = true;
+			else if (e.len == 7 && name_is(e.p, "upgrade", 7))
 				upgrade = true;
 			else
 				mark_hop(h, e);

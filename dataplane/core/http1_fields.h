@@ -60,9 +60,6 @@ enum http1_result http1_fields_parse_response(struct http1_input *in, struct htt
 /** What one field name is; name consists of token characters. */
 enum http1_field_id http1_field_id(const char *name, size_t len);
 
-/** Does a comma-separated list have this element (case ignored)? */
-bool http1_list_has(struct str list, struct str element);
-
 /**
  * Read Connection: marks the fields it names as hop-by-hop and sets h->keep_alive from it and the
  * version. Returns whether it names "upgrade".

@@ -20,9 +20,20 @@ void http1_put_2digits(struct http1_out *out, uint32_t n)
 	http1_put(out, digits, sizeof(digits));
 }
 
+/* One part of a dotted quad; returns the end of it. */
+static char *write_byte(char *p, uint8_t n)
+{
+	if (n >= 100)
+		*p++ = (char)('0' + n / 100);
+	if (n >= 10)
+		*p++ = (char)('0' + n / 10 % 10);
+	*p++ = (char)('0' + n % 10);
+	return p;
+}
+
 void http1_put_addr(struct http1_out *out, const struct ip_addr *a)
 {
-	char text[IP_ADDR_TEXT_MAX];
+	char text[IP_ADDR_TEXT_MAX], *p = text;
 
 	if (!ip_is_v4(a)) {
 		ip_format(a, text);
@@ -30,10 +41,11 @@ void http1_put_addr(struct http1_out *out, const struct ip_addr *a)
 		return;
 	}
 	for (int i = 12; i < 16; i++) {
-		http1_put_number(out, a->b[i]);
-		if (i < 15)
-			HTTP1_PUT(out, ".");
+		if (i > 12)
+			*p++ = '.';
+		p = write_byte(p, a->b[i]);
 	}
+	http1_put(out, text, (size_t)(p - text));
 }
 
 /*

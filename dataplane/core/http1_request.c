@@ -70,6 +70,11 @@ static enum http1_result take_version(struct http1_input *in, struct http1_head 
 	size_t n = (size_t)(in->end - in->p);
 	const char *p = in->p;
 
+	if (n > 8 && memcmp(p, "HTTP/1.1\r", 9) == 0) { /* nearly always */
+		h->minor = 1;
+		in->p = p + 8;
+		return http1_take_crlf(in, h);
+	}
 	if (memcmp(p, "HTTP/", n < 5 ? n : 5) != 0)
 		return http1_refuse(h, 400, "bad version");
 	if (n < 9)
