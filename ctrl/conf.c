@@ -321,9 +321,7 @@ static void read_key(struct reader *r, const struct tree_node *node, const char 
 
 static void read_map(struct reader *r, const struct tree_node *map, const char *prefix, void *base)
 {
-	if (tree_is_null(map))
-		return;
-	if (map->kind != TREE_MAP) {
+	if (map->kind != TREE_MAP && !tree_is_null(map)) {
 		diag_error(r->diags, map->where, "CONF_TYPE", "%.*s is %s; give a map of keys",
 		           *prefix ? (int)strlen(prefix) - 1 : 13,
 		           *prefix ? prefix : "the node file", tree_kind_text(map));
@@ -331,8 +329,7 @@ static void read_map(struct reader *r, const struct tree_node *map, const char *
 	}
 	for (const struct tree_node *child = map->first; child; child = child->next)
 		read_key(r, child, prefix, base);
-	if (*prefix)
-		check_required(r, map, prefix);
+	check_required(r, map, prefix);
 }
 
 /* ---- what spans several keys ------------------------------------------------------------ */

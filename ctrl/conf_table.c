@@ -10,9 +10,18 @@
 #define MEMBER_SIZE(st, member) sizeof(((struct st *)0)->member)
 
 const struct conf_key conf_keys[] = {
-#define LIST(path, st, member, count, word, help)                                             \
-	{path, CONF_LIST, offsetof(struct st, member), MEMBER_SIZE(st, member),   0, 0, word, \
-	 NULL, help,      offsetof(struct st, count),  sizeof(((struct st *)0)->member[0])},
+#define LIST(path, st, member, count, word, help) \
+	{path,                                    \
+	 CONF_LIST,                               \
+	 offsetof(struct st, member),             \
+	 MEMBER_SIZE(st, member),                 \
+	 0,                                       \
+	 0,                                       \
+	 word,                                    \
+	 NULL,                                    \
+	 help,                                    \
+	 offsetof(struct st, count),              \
+	 sizeof(((struct st *)0)->member[0])},
 #define ELEM(path, type, ctype, min, max, unit, help) \
 	{path, CONF_##type, 0, sizeof(ctype), min, max, NULL, unit, help, 0, 0},
 #define KEY(path, type, st, member, min, max, def, unit, help) \

@@ -103,7 +103,7 @@ void control_wait(struct control *c, uint64_t generation, uint64_t timeout_ms, c
 {
 	struct control_waiter *w;
 
-	if (c->in_effect || (w = calloc(1, sizeof(*w))) == NULL) {
+	if (c->in_effect || c->stopping || (w = calloc(1, sizeof(*w))) == NULL) {
 		cb(arg, c->in_effect, c->effect_ns);
 		return;
 	}

@@ -2,6 +2,7 @@
 #include "methods.h"
 
 #include "control.h"
+#include "explain.h"
 #include "log.h"
 #include "nearest.h"
 #include "report.h"
@@ -16,6 +17,7 @@
 
 #define TIMEOUT_MS     30000
 #define TIMEOUT_MS_MAX 3600000
+#define HEADERS_MAX    128 /* of a request to explain */
 
 #define PARAMS_MAX 8
 
@@ -487,6 +489,39 @@ static void run_get(struct control *c, struct rpc_call *call)
 	                          "items", items));
 }
 
+static void run_route(struct control *c, struct rpc_call *call)
+{
+	json_t *headers = json_object_get(call->params, "headers"), *explanation;
+	struct build_options options = c->base.options;
+	const char *lines[HEADERS_MAX];
+	struct explain_request request = {.method = string_param(call, "method", "GET"),
+	                                  .url = string_param(call, "url", ""),
+	                                  .headers = lines};
+	size_t n = json_array_size(headers);
+	char err[256] = "";
+
+	for (size_t i = 0; i < n && i < HEADERS_MAX; i++) {
+		lines[i] = json_string_value(json_array_get(headers, i));
+		if (lines[i])
+			request.n_headers++;
+	}
+	if (request.n_headers != n) {
+		rpc_fail(call, RPC_INVALID_PARAMS, NULL,
+		         "headers must be at most %d strings \"Name: value\"", HEADERS_MAX);
+		return;
+	}
+	options.resolve = names_find;
+	options.resolve_arg = resolver_names(&c->resolver);
+	explanation = explain_route(c->base.all, &options, &request, err, sizeof(err));
+	names_free(options.resolve_arg);
+	if (explanation)
+		rpc_reply(call,
+		          json_pack("{s:I, s:o}", "generation", (json_int_t)c->base.generation,
+		                    "explanation", explanation));
+	else
+		rpc_fail(call, RPC_INVALID_PARAMS, NULL, "%s", err);
+}
+
 static void run_wait(struct control *c, struct rpc_call *call)
 {
 	const json_t *wanted = json_object_get(call->params, "generation");
@@ -597,6 +632,11 @@ static const struct method methods[] = {
           {"name", PARAM_STRING, false},
           P_NAMESPACE,
           {"all_namespaces", PARAM_BOOL, false}}},
+	{"route",
+         run_route,
+         {{"url", PARAM_STRING, true},
+          {"method", PARAM_STRING, false},
+          {"headers", PARAM_ARRAY, false}}},
 	{"status", run_status, {{0}}},
 	{"stats", run_stats, {{"route", PARAM_STRING, false}}},
 	{"drops", run_drops, {{0}}},

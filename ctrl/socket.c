@@ -303,7 +303,7 @@ int socket_open(struct socket_server *server, uv_loop_t *loop, const struct sock
 	rc = set_access(config, err, err_size);
 	if (rc < 0)
 		goto fail;
-	rc = uv_listen((uv_stream_t *)&server->pipe, 128, accept_client);
+	rc = uv_listen((uv_stream_t *)&server->pipe, SOCKET_CLIENTS_MAX, accept_client);
 	if (rc < 0) {
 		snprintf(err, err_size, "%s: %s", config->path, uv_strerror(rc));
 		goto fail;
