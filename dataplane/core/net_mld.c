@@ -64,7 +64,7 @@ static void report(struct net *n, uint32_t port, uint8_t type)
 	static const uint8_t routers_mac[MAC_LEN] = {0x33, 0x33, 0, 0, 0, 0x16};
 	const struct net_link *l = &n->links[port];
 	struct net_ip ip = {link_local_of(l), &routers, 0, IP_HOP_BY_HOP, 1, false};
-	struct buf *b = net_buf_new(n);
+	struct buf *b = ip.src ? net_buf_new(n) : NULL;
 	struct net_tx tx = {.buf = b, .l3_len = IP6_LEN};
 	uint16_t len, sum;
 	uint8_t *h;
