@@ -177,8 +177,8 @@ struct http1_reply {
 	const struct dest *dest;
 	const struct http1_request *request; /* for %REQ()%; NULL: none at hand, those are empty */
 	bool close;                          /* the client connection closes after this response */
-	bool to_http10;                      /* the client speaks HTTP/1.0 */
-	uint64_t upstream_ms;                /* x-envoy-upstream-service-time */
+	bool to_http10; /* the client speaks HTTP/1.0: nothing says "chunked" to it, so the caller decodes chunks */
+	uint64_t upstream_ms;         /* x-envoy-upstream-service-time */
 	uint64_t unix_s;              /* Date when the endpoint gave none; 0: then none is added */
 	const struct ip_addr *client; /* for %DOWNSTREAM_REMOTE_ADDRESS%; NULL: empty */
 	be16_t client_port;

@@ -252,13 +252,10 @@ static bool wants_upgrade(const struct http1_request *r, const struct http1_seen
  */
 static void fill_front(char *p, uint32_t n)
 {
-	if (n & 1) {
-		memcpy(p, "/..", 3);
-		p += 3;
-		n -= 3;
-	}
-	for (; n; n -= 2, p += 2)
-		memcpy(p, "/.", 2);
+	uint32_t up = n & 1; /* begin with "/..", then "/." again and again */
+
+	for (uint32_t i = 0; i < n; i++)
+		p[i] = (i - (up && i > 1)) & 1 ? '.' : '/';
 }
 
 /* Normalise the path where it stands in the input. */
@@ -267,7 +264,7 @@ static enum http1_result settle_path(struct http1_request *r, const struct targe
 	uint32_t len = t->path.len, lost;
 
 	r->path = t->asterisk ? STR("*") : t->path;
-	if (r->path.len == 0 || *r->path.p != '/')
+	if (!r->path.p || *r->path.p != '/')
 		return HTTP1_DONE;
 	if (!http1_path_normalise(path, &len))
 		return http1_refuse(&r->head, 400, "bad percent-encoding in path");

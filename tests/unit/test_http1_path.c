@@ -9,7 +9,7 @@ static void check(const char *in, const char *want)
 	char buf[256];
 	uint32_t len = (uint32_t)strlen(in);
 
-	memcpy(buf, in, len);
+	memcpy(buf, in, len + 1);
 	assert_true(http1_path_normalise(buf, &len));
 	buf[len] = '\0';
 	assert_string_equal(buf, want);
@@ -20,7 +20,7 @@ static void refuse(const char *in)
 	char buf[256];
 	uint32_t len = (uint32_t)strlen(in);
 
-	memcpy(buf, in, len);
+	memcpy(buf, in, len + 1);
 	assert_false(http1_path_normalise(buf, &len));
 }
 

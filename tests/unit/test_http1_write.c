@@ -52,7 +52,7 @@ static void parse(const char *head)
 {
 	size_t used, n = strlen(head);
 
-	memcpy(text, head, n);
+	memcpy(text, head, n + 1);
 	assert_int_equal(http1_parse_request(text, n, &request, &used), HTTP1_DONE);
 }
 
