@@ -53,14 +53,18 @@ static enum exit_code ask_daemon(struct session *s, const struct question *q, js
 		return code;
 	*explanation = json_incref(json_object_get(result, "explanation"));
 	json_decref(result);
-	return WEIRCTL_OK;
+	if (*explanation)
+		return WEIRCTL_OK;
+	session_complain("the daemon explains nothing");
+	return WEIRCTL_FAILED;
 }
 
 static enum exit_code ask_documents(const struct session *s, const struct question *q,
                                     json_t **explanation)
 {
 	const struct explain_request request = {q->method, q->url, q->headers, q->n_headers};
-	const struct build_options options = {0};
+	const struct build_options options = {
+		0}; /* without a Gateway: a listener where the URL goes */
 	struct docset *set = docset_new();
 	struct diag_list diags = {0};
 	enum exit_code code = offline_read(s, set, &diags);
@@ -81,4 +85,35 @@ static enum exit_code ask_documents(const struct session *s, const struct questi
 	diag_fini(&diags);
 	docset_free(set);
 	return code;
+}
+
+/* Does a rule answer? Prints the explanation; consumes it. */
+static enum exit_code print_explanation(const struct session *s, json_t *explanation)
+{
+	bool chosen = json_is_object(json_object_get(explanation, "chosen"));
+	enum exit_code code = WEIRCTL_OK;
+	char *text;
+
+	if (s->format == FORMAT_JSON) {
+		code = session_print_json(explanation);
+	} else {
+		text = explain_text(explanation);
+		terminal_write(stdout, text);
+		free(text);
+		json_decref(explanation);
+	}
+	return code || chosen ? code : WEIRCTL_NO;
+}
+
+enum exit_code run_route(struct session *s)
+{
+	struct question q;
+	json_t *explanation = NULL;
+	enum exit_code code = read_question(s, &q);
+
+	if (code == WEIRCTL_OK)
+		code = args_has(&s->args, OPTION_FILE) ? ask_documents(s, &q, &explanation)
+		                                       : ask_daemon(s, &q, &explanation);
+	free(q.url);
+	return code ? code : print_explanation(s, explanation);
 }
