@@ -86,7 +86,8 @@ static void write_man(FILE *out)
 {
 	char text[256];
 
-	fputs(".\\\" made by: weir --help-config=man\n.TH WEIR.YAML 5 \"\" Weir \"Weir manual\"\n"
+	fputs(".\\\" made by: weir --help-config=man\n.TH WEIR.YAML 5 \"November 23, 2026\" Weir "
+	      "\"Weir manual\"\n"
 	      ".SH NAME\nweir.yaml \\- node file of the Weir load balancer\n.SH DESCRIPTION\n",
 	      out);
 	put_roff(intro, out);

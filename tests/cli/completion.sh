@@ -1,6 +1,6 @@
 #!/bin/bash
 # What the shells complete. usage: completion.sh WEIRCTL
-weirctl=$1 bad=0
+weirctl=$(realpath "$1") bad=0
 PATH=$(dirname "$weirctl"):$PATH
 export WEIR_SOCKET=/nonexistent
 

@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+# weirctl with a real control plane on a data plane without packets: the tutorial, and what its pages
+# do not show. usage: daemon.sh WEIR_CTRL_TEST WEIRCTL SOURCE_ROOT
+set -u
+daemon=$1 weirctl=$(realpath "$2") root=$3
+dir=$(mktemp -d) pid=''
+trap '[ -n "$pid" ] && kill "$pid" && wait "$pid"; rm -rf "$dir"' EXIT
+PATH=$(dirname "$weirctl"):$PATH
+export WEIR_SOCKET=$dir/control.sock
+
+fail() {
+	echo "FAILED: $*" >&2
+	cat "$dir/log" >&2
+	exit 1
+}
+
+# want CODE COMMAND...: the exit code; what it prints is in $dir/out
+want() {
+	local code=$1 got=0
+	shift
+	"$@" >"$dir/out" 2>&1 || got=$?
+	[ "$got" = "$code" ] || fail "$* ends with $got, not $code: $(cat "$dir/out")"
+}
+
+shows() {
+	grep -q -- "$1" "$dir/out" || fail "no \"$1\" in: $(cat "$dir/out")"
+}
+
+cat >"$dir/weir.yaml" <<YAML
+ports: [{name: edge, device: net_null0, addresses: [10.77.0.1/24]}]
+state: {directory: $dir/state}
+control: {socket: $dir/control.sock}
+metrics: {address: ""}
+YAML
+"$daemon" -c "$dir/weir.yaml" >"$dir/log" 2>&1 &
+pid=$!
+for ((i = 0; i < 100; i++)); do
+	weirctl status >"$dir/out" 2>&1 && break
+	sleep 0.05
+done
+shows serving
+
+mkdir "$dir/tutorial"
+(cd "$dir/tutorial" && "$root/tests/net/tutorial.py" --no-traffic "$root/docs/tutorial-canary.md") || fail tutorial
+
+want 0 weirctl apply -n sample-app -f "$dir/tutorial/service.yaml" -f "$dir/tutorial/canary.yaml"
+shows "virtualservice.networking.istio.io/httpbin created"
+want 0 weirctl apply -n sample-app -f "$dir/tutorial/service.yaml" -f "$dir/tutorial/canary.yaml"
+shows "virtualservice.networking.istio.io/httpbin unchanged"
+want 0 weirctl diff -n sample-app -f "$dir/tutorial/canary.yaml"
+want 0 weirctl apply -n sample-app --dry-run -f "$dir/tutorial/stable.yaml"
+shows "httpbin configured (dry run)"
+want 1 weirctl diff -n sample-app -f "$dir/tutorial/stable.yaml"
+# What get prints is what apply takes.
+want 0 weirctl get all -n sample-app -o yaml
+cp "$dir/out" "$dir/all.yaml"
+want 0 weirctl diff -f "$dir/all.yaml"
+want 0 weirctl get all -n sample-app -o json
+cp "$dir/out" "$dir/all.json"
+want 0 weirctl diff -f "$dir/all.json"
+want 0 weirctl get vs,dr -A -o name
+shows "^virtualservice.networking.istio.io/httpbin$"
+want 1 weirctl get vs nobody
+want 2 weirctl get nonsense
+want 0 weirctl describe vs/httpbin -n sample-app
+shows "90.00%"
+want 0 weirctl describe dr/httpbin -n sample-app
+shows "10.77.1.12:8080"
+want 0 weirctl describe we/httpbin-v1 -n sample-app
+shows "subset\||v1|"
+want 0 weirctl stats -n sample-app -o name
+shows "^sample-app/httpbin/canary$"
+want 1 weirctl delete vs nobody -n sample-app
+want 0 weirctl drops -A
+want 0 weirctl counters -A
+want 0 weirctl drain --wait -t 5
+shows draining
+want 0 weirctl undrain
+shows serving
+want 2 weirctl reload
+want 0 weirctl version
+shows protocol
+want 0 weirctl route GET http://httpbin.example.com/
+want 1 weirctl route GET http://other.example.com/
+want 0 weirctl route GET httpbin.example.com:8080/x -n sample-app -f "$dir/tutorial/service.yaml" -f "$dir/tutorial/canary.yaml"
+want 2 weirctl route GET http://httpbin.example.com/ -f /nonexistent
