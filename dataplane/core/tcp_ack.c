@@ -43,12 +43,16 @@ void tcp_ack_rtt(struct tcp_conn *c, uint32_t rtt_us)
 		c->srtt_us = 1;
 }
 
-/* During repair only timestamps tell which of two sendings was answered: RFC 7323 section 4.1. */
+/*
+ * After repairs only timestamps tell which of two sendings was answered (RFC 7323 section 4.1); with
+ * nothing repaired the clock of the send queue is finer.
+ */
 static void sample_timestamp(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_seg *g)
 {
 	uint32_t ms = tcp_now_ms(s) + c->ts_offset - g->opt.tsecr;
 
-	if (c->ca != TCP_CA_OPEN && c->flags & TCP_F_TS && g->opt.has & TCP_OPT_TS && ms < 60000)
+	if ((c->ca != TCP_CA_OPEN || c->backoff) && c->flags & TCP_F_TS &&
+	    g->opt.has & TCP_OPT_TS && ms < 60000)
 		tcp_ack_rtt(c, ms * 1000 + 500);
 }
 

@@ -72,7 +72,7 @@ static bool wants_tail_probe(const struct tcp_conn *c)
 
 void tcp_timers_restart(struct tcp_stack *s, struct tcp_conn *c)
 {
-	uint32_t in_ms = backed_off_ms(c), pto, was = c->flags & TCP_F_PROBE;
+	uint32_t in_ms = backed_off_ms(c), pto;
 
 	c->flags &= ~RTX_KINDS;
 	c->rtx_at = 0;
@@ -86,8 +86,6 @@ void tcp_timers_restart(struct tcp_stack *s, struct tcp_conn *c)
 		}
 	} else if (is_blocked(c)) {
 		c->flags |= TCP_F_PROBE;
-		if (!was) /* waiting starts now, however long the connection was idle */
-			c->progress_ms = tcp_now_ms(s);
 	} else {
 		return;
 	}
@@ -101,6 +99,8 @@ void tcp_timers_start(struct tcp_stack *s, struct tcp_conn *c)
 
 	if (c->rtx_at && in_flight == !(c->flags & TCP_F_PROBE) && (in_flight || is_blocked(c)))
 		return;
+	if (!c->rtx_at && !in_flight) /* waiting starts now, however long the connection was idle */
+		c->progress_ms = tcp_now_ms(s);
 	tcp_timers_restart(s, c);
 }
 

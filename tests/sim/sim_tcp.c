@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define PAIRS_MAX 6
-#define LIMIT_US  (6ull * 3600 * 1000000)
+#define LIMIT_US  (100ull * 3600 * 1000000) /* keep-alive takes hours to find a dead peer */
 
 /* What one end of a connection does, and how far it is. */
 struct half {
@@ -47,6 +47,7 @@ struct sim {
 	struct pair pair[PAIRS_MAX];
 	uint32_t n_pairs;
 	uint32_t finished, dead;
+	uint16_t next_port;
 	const char *error;
 };
 
@@ -284,8 +285,9 @@ static void start_round(struct sim *m, uint32_t i)
 		if (p->half[1].chunk < 1000)
 			p->half[1].chunk = 1000;
 	}
-	if (!p->port || below(m, 2))
-		p->port = (uint16_t)(20000 + i * 1000 + below(m, 1000));
+	/* an old segment may carry a cookie that is still good: RFC 4987 knows no way around it */
+	if (!p->port || below(m, 2) || m->link.conf.tcp.backlog < 2)
+		p->port = (uint16_t)(20000 + i * 1000 + m->next_port++);
 	peer = link_peer(&m->link, p->port, 80);
 	if (!tcp_port_free(m->link.side[0].tcp, &peer)) {
 		p->port = 0;
@@ -349,6 +351,29 @@ static bool busy(const struct sim *m)
 	return m->link.side[0].tcp->slab.used || m->link.side[1].tcp->slab.used;
 }
 
+static void say_stuck(const struct sim *m)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		const struct link_side *s = &m->link.side[i];
+
+		fprintf(stderr, "stuck: side %u: %u connections, %u of %u buffers\n", i,
+		        s->tcp->slab.used, s->pool.live, s->pool.limit);
+		for (uint32_t k = 0; k < s->tcp->slab.fresh; k++) {
+			const struct tcp_conn *c = tcp_conn_at(s->tcp, k);
+
+			if (c->state == TCP_FREE)
+				continue;
+			fprintf(stderr,
+			        "  state %u flags %x una %u nxt %u wnd %u sndq %u rcvq %u/%u ooo "
+			        "%u "
+			        "lost %u retx %u sacked %u cwnd %u rtx_at %u idle_at %u\n",
+			        c->state, c->flags, c->snd_una, c->snd_nxt, c->snd_wnd,
+			        c->sndq.bytes, c->rcvq.bytes, c->rcvq.n, c->ooo_n, c->lost, c->retx,
+			        c->sacked, c->cwnd, c->rtx_at, c->idle_at);
+		}
+	}
+}
+
 static void run(struct sim *m)
 {
 	uint64_t limit = m->link.now_us + LIMIT_US, next;
@@ -360,8 +385,7 @@ static void run(struct sim *m)
 		link_flush(&m->link);
 		if (m->link.now_us > limit) {
 			m->error = "stuck";
-			fprintf(stderr, "stuck: %u and %u connections\n",
-			        m->link.side[0].tcp->slab.used, m->link.side[1].tcp->slab.used);
+			say_stuck(m);
 			break;
 		}
 		if (link_next(&m->link) < next)
