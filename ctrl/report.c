@@ -496,7 +496,7 @@ json_t *report_drops(void)
 	                                      [DROP_CLASS_ours] = "ours",
 	                                      [DROP_CLASS_full] = "full"};
 	json_t *ends = json_array();
-	uint64_t ended = 0, handed = 0;
+	uint64_t ended = 0;
 
 	for (int d = 0; d < DROP_COUNT; d++) {
 		json_t *each = json_array();
@@ -510,16 +510,14 @@ json_t *report_drops(void)
 			json_array_append_new(each, number(n));
 		}
 		ended += sum;
-		if (why == DROP_HANDED_OFF)
-			handed = sum;
 		json_array_append_new(
 			ends, json_pack("{s:s, s:s, s:s, s:o, s:o}", "name", drop_name(why),
 		                        "class", classes[drop_class(why)], "help", drop_help(why),
 		                        "sum", number(sum), "per_worker", each));
 	}
 	return json_pack("{s:o, s:o, s:i, s:o}", "received",
-	                 number(counter_sum(COUNT_RX_PKTS) + handed), "ended", number(ended),
-	                 "workers", (int)dataplane_workers(), "ends", ends);
+	                 number(counter_sum(COUNT_RX_PKTS) + counter_sum(COUNT_HANDED_IN)), "ended",
+	                 number(ended), "workers", (int)dataplane_workers(), "ends", ends);
 }
 
 json_t *report_counters(void)

@@ -36,6 +36,7 @@
 #define BUFS_PER_CONNS 4          /* one buffer for so many connections: most of them are idle */
 #define BUFS_MOST      (1u << 20) /* computed number; a node may ask for more */
 #define MIB            (1024u * 1024u)
+#define PAGE_BYTES     4096u
 
 struct plane {
 	struct loop_shared shared;
@@ -84,12 +85,15 @@ static uint32_t buf_count(const struct node *node)
 	return (uint32_t)RTE_MIN(n, (uint64_t)BUFS_MOST);
 }
 
-static uint32_t need_mib(const struct node *node)
+static struct eal_need memory_need(const struct node *node)
 {
 	uint64_t rings = (uint64_t)2 * node->n_workers * node->n_workers * HANDOFF_RING_FRAMES * 8;
-	uint64_t bufs = (uint64_t)buf_count(node) * pool_buf_bytes(buf_bytes(node));
+	uint64_t n = buf_count(node), bytes = pool_buf_bytes(buf_bytes(node));
+	uint64_t huge = rings + n * bytes + n * bytes / 8;
+	uint64_t plain = rings + n * RTE_ALIGN_CEIL(bytes, PAGE_BYTES) + n * sizeof(void *) * 2;
 
-	return (uint32_t)((rings + bufs + bufs / 8) / MIB) + 16;
+	return (struct eal_need){.huge_mib = (uint32_t)(huge / MIB) + 16,
+	                         .plain_mib = (uint32_t)(plain / MIB) + 16};
 }
 
 /* ---- starting, step by step -------------------------------------------------------------- */
@@ -354,6 +358,7 @@ static int launch(const struct node *node, struct snapshot *first, char *err, si
 		         plane->worker_bytes / MIB, rte_strerror(-rc));
 		return rc;
 	}
+	publish_begin(&plane->publish);
 	for (uint32_t w = 0; w < node->n_workers; w++) {
 		rc = rte_eal_remote_launch(loop_run, plane->loops[w], plane->loops[w]->lcore);
 		if (rc < 0) {
@@ -368,7 +373,8 @@ static int launch(const struct node *node, struct snapshot *first, char *err, si
 
 static int start_all(const struct node *node, struct snapshot *first, char *err, size_t err_size)
 {
-	int rc = eal_start(node, need_mib(node), err, err_size);
+	struct eal_need need = memory_need(node);
+	int rc = eal_start(node, &need, err, err_size);
 
 	if (rc < 0)
 		return rc;

@@ -20,8 +20,12 @@ int publish_init(struct publish *p, uint32_t n_workers, struct snapshot *first)
 		rte_rcu_qsbr_thread_register(p->qsbr, w);
 	p->n_workers = n_workers;
 	p->current = first;
-	p->tsc = rte_rdtsc();
 	return 0;
+}
+
+void publish_begin(struct publish *p)
+{
+	p->tsc = rte_rdtsc();
 }
 
 void publish_fini(struct publish *p)

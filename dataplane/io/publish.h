@@ -41,8 +41,12 @@ struct publish {
 	struct taken taken[WEIR_WORKERS_MAX];
 };
 
-/** Returns 0 or -ENOMEM. The first snapshot counts as published now. */
+/** Returns 0 or -ENOMEM. */
 int publish_init(struct publish *p, uint32_t n_workers, struct snapshot *first);
+
+/** The workers are about to run: the first snapshot counts as published now. */
+void publish_begin(struct publish *p);
+
 void publish_fini(struct publish *p);
 
 /* ---- control thread ---- */

@@ -71,6 +71,7 @@ lab_spawn() {
 	shift 2
 	setsid nsenter --net="/run/netns/$lab_name-$ns" "$@" >>"$log" 2>&1 </dev/null &
 	lab_pids+=($!)
+	disown $!
 }
 
 lab_space() {
