@@ -120,7 +120,7 @@ static bool collect_routes(struct catalog *c, const struct snapshot *s)
 		good = add_rows(&list, h->exact, h->exact_mask) &&
 		       add_rows(&list, h->suffix, h->suffix_mask);
 		if (good && list.n > 1)
-			qsort(list.v, list.n, sizeof(*list.v), by_name);
+			qsort(list.v, list.n, sizeof(void *), by_name);
 		good = good && add_vhost(&list, h->any) && add_vhost_routes(c, &list, i, &cap);
 		free(list.v);
 	}

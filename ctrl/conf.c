@@ -246,7 +246,7 @@ static void read_element(struct reader *r, const struct conf_key *list,
 		read_scalar(r, elem, node, at);
 		return;
 	}
-	strcat(path, ".");
+	snprintf(path, sizeof(path), "%s[].", list->path);
 	set_defaults(r, path, at);
 	read_map(r, node, path, at);
 }
@@ -264,7 +264,7 @@ static void read_list(struct reader *r, const struct conf_key *key, const struct
 	if (tree_is_null(node))
 		return;
 	if (node->kind == TREE_SCALAR && strcmp(name, "gateway") == 0) {
-		read_element(r, key, node, base + key->off + *count * key->stride);
+		read_element(r, key, node, base + key->off + (size_t)*count * key->stride);
 		++*count;
 		return;
 	}
@@ -275,7 +275,7 @@ static void read_list(struct reader *r, const struct conf_key *key, const struct
 		return;
 	}
 	for (const struct tree_node *child = node->first; child; child = child->next) {
-		read_element(r, key, child, base + key->off + *count * key->stride);
+		read_element(r, key, child, base + key->off + (size_t)*count * key->stride);
 		++*count;
 	}
 }
@@ -304,19 +304,25 @@ static void read_key(struct reader *r, const struct tree_node *node, const char 
 {
 	char path[PATH_MAX_BYTES];
 	const struct conf_key *key;
-	int n = snprintf(path, sizeof(path), "%s%s", prefix, node->key);
+	int n = snprintf(path, sizeof(path), "%s%s.", prefix, node->key);
 
-	key = n < (int)sizeof(path) - 1 && !strpbrk(node->key, ".[") ? find_key(path) : NULL;
-	if (key && key->type == CONF_LIST) {
-		read_list(r, key, node, base);
-	} else if (key) {
-		read_scalar(r, key, node, base + key->off);
-	} else if (n < (int)sizeof(path) - 1 && !strpbrk(node->key, ".[") && *node->key &&
-	           is_section(strcat(path, "."))) {
-		read_map(r, node, path, base);
-	} else {
+	/* paths are made of keys, so a key must not look like a path */
+	if (n >= (int)sizeof(path) || *node->key == '\0' || strpbrk(node->key, ".[")) {
 		refuse_key(r, node, prefix);
+		return;
 	}
+	if (is_section(path)) {
+		read_map(r, node, path, base);
+		return;
+	}
+	path[n - 1] = '\0';
+	key = find_key(path);
+	if (!key)
+		refuse_key(r, node, prefix);
+	else if (key->type == CONF_LIST)
+		read_list(r, key, node, base);
+	else
+		read_scalar(r, key, node, base + key->off);
 }
 
 static void read_map(struct reader *r, const struct tree_node *map, const char *prefix, void *base)

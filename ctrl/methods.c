@@ -454,7 +454,7 @@ static json_t *matching_objects(const struct control *c, const struct filter *f)
 			list[kept++] = o;
 	}
 	if (list)
-		qsort(list, kept, sizeof(list[0]), by_name);
+		qsort(list, kept, sizeof(void *), by_name);
 	for (uint32_t i = 0; i < kept; i++)
 		json_array_append_new(items, object_json(c, list[i]));
 	free(list);

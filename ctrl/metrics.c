@@ -124,6 +124,7 @@ static enum MHD_Result refuse_method(struct MHD_Connection *connection)
 	return result;
 }
 
+/* NOLINTBEGIN(readability-function-size,readability-non-const-parameter): libmicrohttpd's type */
 static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, const char *url,
                               const char *method, const char *version, const char *data,
                               size_t *data_size, void **state)
@@ -138,6 +139,7 @@ static enum MHD_Result handle(void *arg, struct MHD_Connection *connection, cons
 		return refuse_method(connection);
 	return respond(connection, m->control, url);
 }
+/* NOLINTEND(readability-function-size,readability-non-const-parameter) */
 
 /* ---- the loop --------------------------------------------------------------------------- */
 

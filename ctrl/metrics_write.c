@@ -267,6 +267,14 @@ static void write_ends(FILE *out, const json_t *ends)
 	}
 }
 
+/* weir_worker_rx_pkts_total of "RX_PKTS" */
+static void counter_metric(const char *name, bool is_gauge, char *out, size_t size)
+{
+	snprintf(out, size, "weir_worker_%s%s", name, is_gauge ? "" : "_total");
+	for (; *out; out++)
+		*out = (char)tolower((unsigned char)*out);
+}
+
 static void write_counters(FILE *out, const json_t *counters)
 {
 	const json_t *counter;
@@ -274,13 +282,11 @@ static void write_counters(FILE *out, const json_t *counters)
 
 	json_array_foreach(counters, i, counter)
 	{
-		const char *kind = text_at(counter, "kind"), *name = text_at(counter, "name");
+		const char *kind = text_at(counter, "kind");
 		char metric[96];
-		int n = snprintf(metric, sizeof(metric), "weir_worker_%s%s", name,
-		                 strcmp(kind, "counter") == 0 ? "_total" : "");
 
-		for (int k = 0; k < n; k++)
-			metric[k] = (char)tolower((unsigned char)metric[k]);
+		counter_metric(text_at(counter, "name"), strcmp(kind, "gauge") == 0, metric,
+		               sizeof(metric));
 		write_head(out, metric, kind, text_at(counter, "help"));
 		fputs(metric, out);
 		write_value(out, json_object_get(counter, "sum"));

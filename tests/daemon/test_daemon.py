@@ -521,6 +521,10 @@ class Daemon(unittest.TestCase):
         self.assertIn(f"weir_destination_requests_total{{{labels}}} 900\n", text)
         self.assertIn(f'weir_destination_responses_total{{{labels},class="2xx"}} 900\n', text)
         self.check_exposition(text)
+        c.call("apply", documents=documents(canary(90, 10).replace("canary", "'a\"b\\c'")))
+        text = self.page("/metrics")[1]
+        self.assertIn('route="default/httpbin/a\\"b\\\\c"', text)
+        self.check_exposition(text)
 
     def check_exposition(self, text):
         """Every sample belongs to the family announced last, and no family comes twice."""
