@@ -250,7 +250,14 @@ static const char services[] =
 	"metadata: {name: wild}\n"
 	"spec:\n"
 	"  host: '*.x.y'\n"
-	"  subsets: [{name: v2, labels: {version: v2}}, {name: v3}]\n";
+	"  subsets: [{name: v2, labels: {version: v2}}, {name: v3}]\n"
+	"---\n"
+	"apiVersion: networking.istio.io/v1\n"
+	"kind: DestinationRule\n"
+	"metadata: {name: wider}\n"
+	"spec:\n"
+	"  host: '*.y'\n"
+	"  subsets: [{name: v1, labels: {version: v1}}, {name: v2}]\n";
 
 static char *documents(void)
 {
