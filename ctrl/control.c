@@ -201,6 +201,7 @@ static void build_over(uv_work_t *work, int status)
 	struct change *ch = job->change;
 
 	names_free(job->names);
+	job->control->stored = job->control->store.generation;
 	if (status < 0)
 		change_fail(ch, RPC_SHUTTING_DOWN, "weir is ending; nothing was changed");
 	else if (!ch->code && !ch->dry_run)
@@ -476,6 +477,7 @@ int control_open(struct control *c, const struct conf *conf, uv_loop_t *loop, ch
 	c->base.registry = c->registry;
 	c->base.store = &c->store;
 	set_options(c);
+	c->stored = c->store.generation;
 	c->base.applied = load_applied(c);
 	c->base.directory = load_directory(c);
 	if (!build_first(c)) {

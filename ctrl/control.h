@@ -49,7 +49,8 @@ struct control {
 	bool in_effect;             /* the current generation */
 	uint64_t effect_ns;         /* of the current generation, once in effect */
 	uint64_t accepted, refused; /* changes, since start */
-	uint64_t started_ms;        /* uv_now() */
+	uint64_t stored;     /* generation on disk; store itself may be at work in the pool */
+	uint64_t started_ms; /* uv_now() */
 	char started[32], changed[32], directory_read[32];
 	struct diag_list warnings;         /* of what runs */
 	struct diag_list directory_errors; /* why the directory's present files were refused */

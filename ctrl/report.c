@@ -249,7 +249,7 @@ json_t *report_status(const struct control *c)
 	json_object_set_new(o, "directory", directory_json(c));
 	json_object_set_new(o, "store",
 	                    json_pack("{s:s, s:o}", "path", c->conf->state_directory, "generation",
-	                              number(c->store.generation)));
+	                              number(c->stored)));
 	json_object_set_new(o, "names", resolver_json(&c->resolver));
 	json_object_set_new(o, "problems", problems_json(c));
 	catalog_fini(&catalog);

@@ -236,7 +236,9 @@ class Daemon(unittest.TestCase):
         invalid = c.call("validate", documents=documents(canary(1, 1).replace("http:", "htpp:")))
         self.assertFalse(invalid["valid"])
         self.assertEqual(invalid["diagnostics"][0]["severity"], "error")
-        self.assertEqual(c.call("status")["generation"], 2)
+        status = c.call("status")
+        self.assertEqual((status["generation"], status["store"]["generation"]), (2, 2))
+        self.assertEqual(status["changes"]["accepted"], 1)
 
     def test_a_hundred_changes_from_many_clients(self):
         c = self.start()
