@@ -13,6 +13,9 @@ deps_lab="iproute2 ethtool iputils-ping procps util-linux nginx-light libnginx-m
 # for ./check beside both
 deps_check="clang clang-format-14 libclang-rt-14-dev python3 man-db bash-completion"
 
+# for bench/path beside the first two: whom Weir is compared with
+deps_bench="haproxy"
+
 # Those of the packages named that are not installed.
 deps_missing() {
 	local p
