@@ -98,7 +98,7 @@ static void keep_raw(struct worker *w, struct session *s)
 	if (http1_body_done(&s->req_body) || (!exchange_needs_request(&s->route->response_ops) &&
 	                                      !exchange_needs_request(&s->dest->response_ops)))
 		return;
-	p = worker_contiguous(w, q, &len);
+	p = worker_contiguous(w, q, w->gather_request, &len);
 	s->raw = buf_alloc(w->pool);
 	if (!s->raw)
 		return;

@@ -221,7 +221,7 @@ static bool try_request(struct worker *w, struct session *s)
 	}
 	if (tcp_send_space(s->conn) == 0)
 		return false;
-	p = worker_contiguous(w, q, &len);
+	p = worker_contiguous(w, q, w->gather_request, &len);
 	switch (http1_parse_request(p, len, &w->request, &head_len)) {
 	case HTTP1_DONE: break;
 	case HTTP1_BAD: refuse(w, s, w->request.head.status); return true;
@@ -254,7 +254,7 @@ bool session_reparse(struct worker *w, struct session *s)
 		p = (char *)s->raw->data;
 		len = s->raw->len;
 	} else if (s->head_kept) {
-		p = worker_contiguous(w, tcp_recv_queue(s->conn), &len);
+		p = worker_contiguous(w, tcp_recv_queue(s->conn), w->gather_request, &len);
 	} else {
 		return false;
 	}

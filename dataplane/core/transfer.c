@@ -209,7 +209,7 @@ static bool response_head(struct worker *w, struct session *s)
 
 	if (!q->first)
 		return false;
-	p = worker_contiguous(w, q, &len);
+	p = worker_contiguous(w, q, w->gather_response, &len);
 	switch (http1_parse_response(p, len, s->is_head, &w->response, &head_len)) {
 	case HTTP1_DONE: break;
 	case HTTP1_BAD: bad_gateway(w, s); return true;

@@ -19,7 +19,7 @@
 /* How one block of memory is divided; every piece starts at a cache line. */
 struct layout {
 	size_t worker, net, tcp, sessions, upstreams, splits, subsets, endpoints;
-	size_t dest_stats, endpoint_stats, gather, scratch, end;
+	size_t dest_stats, endpoint_stats, gather_request, gather_response, scratch, end;
 };
 
 static size_t place(size_t *at, size_t bytes)
@@ -56,7 +56,8 @@ static void divide(const struct node *node, struct layout *l)
 	l->endpoints = place(&at, lim->endpoints * sizeof(struct endpoint_state));
 	l->dest_stats = place(&at, lim->dests * sizeof(struct dest_stats));
 	l->endpoint_stats = place(&at, lim->endpoints * sizeof(struct endpoint_stats));
-	l->gather = place(&at, lim->header_bytes);
+	l->gather_request = place(&at, lim->header_bytes);
+	l->gather_response = place(&at, lim->header_bytes);
 	l->scratch = place(&at, WORKER_SCRATCH_BYTES);
 	l->end = at;
 }
@@ -107,7 +108,8 @@ static void start_tables(struct worker *w, uint8_t *m, const struct layout *l)
 	w->stats.n_dests = lim->dests;
 	w->stats.endpoints = (void *)(m + l->endpoint_stats);
 	w->stats.n_endpoints = lim->endpoints;
-	w->gather = (char *)m + l->gather;
+	w->gather_request = (char *)m + l->gather_request;
+	w->gather_response = (char *)m + l->gather_response;
 	w->scratch = (char *)m + l->scratch;
 	w->balance = (struct balance_env){w->subsets, w->stats.endpoints, &w->rng};
 }
@@ -389,7 +391,7 @@ bool worker_send_bytes(struct worker *w, struct tcp_conn *c, const char *p, size
 	return true;
 }
 
-char *worker_contiguous(struct worker *w, const struct bufq *q, size_t *len)
+char *worker_contiguous(struct worker *w, const struct bufq *q, char *room, size_t *len)
 {
 	size_t max = w->node->limits.header_bytes, n = 0;
 
@@ -400,9 +402,9 @@ char *worker_contiguous(struct worker *w, const struct bufq *q, size_t *len)
 	for (const struct buf *b = q->first; b && n < max; b = b->next) {
 		size_t part = b->len < max - n ? b->len : max - n;
 
-		memcpy(w->gather + n, b->data, part);
+		memcpy(room + n, b->data, part);
 		n += part;
 	}
 	*len = n;
-	return w->gather;
+	return room;
 }

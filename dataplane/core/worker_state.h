@@ -136,7 +136,9 @@ struct worker {
 	struct route_bits bits;
 	struct http1_request request;   /* the one being handled right now */
 	struct http1_response response; /* likewise */
-	char *gather;  /* [limits.header_bytes] heads that lie in several buffers */
+	/* [limits.header_bytes] each: heads that lie in several buffers. Two, because a response's
+	   header operations may read the request. */
+	char *gather_request, *gather_response;
 	char *scratch; /* [WORKER_SCRATCH_BYTES] heads and replies being written */
 };
 
@@ -238,8 +240,13 @@ uint64_t worker_random(struct worker *w);
 bool worker_send_bytes(struct worker *w, struct tcp_conn *c, const char *p, size_t len);
 /** Copy bytes into fresh buffers at the end of q; false when the pool is empty (q as before). */
 bool worker_copy_bytes(struct worker *w, struct bufq *q, const char *p, size_t len);
-/** The first bytes of a receive queue as one piece: in place, or gathered; at most max bytes. */
-char *worker_contiguous(struct worker *w, const struct bufq *q, size_t *len);
+/**
+ * The first bytes of a receive queue as one piece: in place when one buffer holds all, else gathered.
+ *
+ * @param room  gather_request or gather_response
+ * @param len   bytes on return, at most limits.header_bytes
+ */
+char *worker_contiguous(struct worker *w, const struct bufq *q, char *room, size_t *len);
 
 static inline void worker_count(struct worker *w, enum counter c)
 {
