@@ -8,7 +8,7 @@
  */
 #include "worker_state.h"
 
-#define LINGER_US 1000000 /* how long the rest of a refused request is read and dropped */
+#define LINGER_US 1000000 /* after our last byte was acknowledged: time for the client to close */
 
 void session_open(struct worker *w, struct tcp_conn *c, uint32_t events)
 {
@@ -110,6 +110,22 @@ static void give_up_waiting(struct worker *w, struct session *s)
 	session_run(w, s);
 }
 
+/* A slow client may take long to read the last response; it has to go on reading, though. */
+static void linger_more(struct worker *w, struct session *s)
+{
+	uint32_t pending = tcp_send_pending(s->conn);
+
+	if (pending < s->unsent)
+		s->activity_us = w->now_us;
+	s->unsent = pending;
+	if (pending == 0 || w->now_us - s->activity_us >= w->node->times.stream_idle_us) {
+		session_reset(w, s);
+		return;
+	}
+	s->since_us = w->now_us;
+	session_arm(w, s);
+}
+
 void session_timer(struct worker *w, struct session *s)
 {
 	uint64_t due = deadline(w, s);
@@ -129,7 +145,7 @@ void session_timer(struct worker *w, struct session *s)
 		return;
 	case SESSION_WAIT:
 	case SESSION_EXCHANGE: give_up_waiting(w, s); return;
-	case SESSION_LINGER:
+	case SESSION_LINGER: linger_more(w, s); return;
 	case SESSION_TUNNEL: session_reset(w, s); return;
 	default: session_close(w, s); return;
 	}
@@ -275,6 +291,8 @@ static void linger(struct worker *w, struct session *s)
 	tcp_shutdown(w->tcp, s->conn);
 	s->state = SESSION_LINGER;
 	s->since_us = w->now_us;
+	s->activity_us = w->now_us;
+	s->unsent = UINT32_MAX;
 	session_arm(w, s);
 }
 

@@ -62,6 +62,7 @@ struct session {
 	bool active;       /* counted in HTTP_ACTIVE */
 
 	uint32_t head_len;       /* bytes of the request head */
+	uint32_t unsent;         /* LINGER: bytes not yet acknowledged when the timer fired last */
 	uint32_t scanned;        /* bytes of the receive queue known to hold no complete head */
 	uint16_t status;         /* sent to the client; 0: none yet */
 	uint64_t since_us;       /* when the state began */
