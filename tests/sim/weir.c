@@ -122,7 +122,7 @@ static void vary_settings(struct weir *x, struct world *w)
 
 	l->backlog = world_chance(w, 100000) ? 1 : 64;
 	l->upstream_conns = world_chance(w, 200000) ? 2 : 64;
-	l->rcvbuf_bytes = 2000u << world_random(w, 8);
+	l->rcvbuf_bytes = 16384u << world_random(w, 5); /* a head has to fit */
 	l->sndbuf_bytes = 2000u << world_random(w, 8);
 	x->port.mtu = (uint16_t)(world_chance(w, 200000) ? 576 : 1500);
 }
