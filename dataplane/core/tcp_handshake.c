@@ -174,7 +174,9 @@ enum drop tcp_handshake_no_conn_ack(struct tcp_stack *s, struct tcp_conn *c, str
 	enum drop end = tcp_cookie_ack(s, g);
 
 	(void)c;
-	if (end == DROP_TCP_NO_CONN || end == DROP_TCP_COOKIE)
+	/* While cookies are out, a segment that fits none may be the second of a client whose first, the
+	   one with the cookie, was lost or is late: a RST would kill a connection in the making. */
+	if (end == DROP_TCP_NO_CONN)
 		tcp_output_refuse(s, g);
 	return end;
 }
