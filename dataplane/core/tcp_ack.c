@@ -151,14 +151,19 @@ void tcp_ack_timeout(struct tcp_stack *s, struct tcp_conn *c)
 
 /* ---- what an ACK moves ---------------------------------------------------------------------- */
 
-/* RFC 9293 section 3.10.7.4: SND.WL1 and SND.WL2; snd_una stands for the latter. */
-static bool update_window(struct tcp_conn *c, const struct tcp_seg *g)
+/*
+ * RFC 9293 section 3.10.7.4: SND.WL1 and SND.WL2; snd_una stands for the latter. Beyond that, a segment
+ * that acknowledges more always tells the window: keeping the old one while snd_una moves would push
+ * the edge beyond what the peer ever offered, and it would then refuse our ACKs too.
+ */
+static bool update_window(struct tcp_conn *c, const struct tcp_seg *g, uint32_t acked)
 {
 	uint32_t was = c->snd_una + c->snd_wnd, wnd = (uint32_t)g->wnd << c->snd_ws;
 
-	if (seq_lt(g->ack, c->snd_una) || seq_lt(g->seq, c->snd_wl1))
+	if (seq_lt(g->ack, c->snd_una) || (!acked && seq_lt(g->seq, c->snd_wl1)))
 		return false;
-	c->snd_wl1 = g->seq;
+	if (seq_gt(g->seq, c->snd_wl1))
+		c->snd_wl1 = g->seq;
 	c->snd_wnd = wnd;
 	if (wnd > c->snd_wnd_max)
 		c->snd_wnd_max = wnd;
@@ -199,7 +204,7 @@ void tcp_ack_process(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_s
 	if (c->flags & TCP_F_SACK && g->opt.n_sack && in_flight)
 		sacked = tcp_sack_apply(s, c, &g->opt);
 	acked = advance(s, c, g->ack);
-	opened = update_window(c, g);
+	opened = update_window(c, g, acked);
 	if (acked) {
 		sample_timestamp(s, c, g);
 		tcp_timers_restart(s, c);
