@@ -23,8 +23,8 @@ def blocks(text):
 
 def run(marks, body):
     command = ["bash", "-e", "-o", "pipefail", "-c", body]
-    if "watch" in marks:
-        command = ["timeout", "--preserve-status", "-s", "INT", "2", "bash", "-c", "exec " + body]
+    if "watch" in marks: # --foreground: one signal to the program, none to its group
+        command = ["timeout", "--foreground", "--preserve-status", "-s", "INT", "-k", "10", "2", "bash", "-c", "exec " + body]
     p = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
     out = p.stdout.decode(errors="backslashreplace")
     if (p.returncode != 0) != ("fails" in marks):
