@@ -26,7 +26,7 @@ struct str build_str(struct build *b, const char *text)
 	size_t len = strlen(text);
 	char *p = heap_alloc(b->heap, len + 1);
 
-	memcpy(p, text, len);
+	memcpy(p, text, len + 1);
 	return (struct str){p, (uint32_t)len};
 }
 
@@ -138,16 +138,18 @@ struct snapshot *build_snapshot(const struct docset *docs, const struct build_op
 		.owner = owner,
 	};
 
+	uint32_t n_errors = diags->n_errors;
+
 	s->generation = generation;
 	s->n_workers = o->n_workers ? o->n_workers : 1;
 	build_listeners(&b, s);
 	diag_about(diags, NULL);
-	if (diags->n_errors == 0 && !make_scratch(owner, s))
+	if (diags->n_errors == n_errors && !make_scratch(owner, s))
 		diag_error(diags, (struct where){0}, "MEMORY",
 		           "no memory for Hyperscan's scratch space; use fewer workers or "
 		           "shorter regular expressions");
 	arena_fini(&b.scratch);
-	if (diags->n_errors == 0)
+	if (diags->n_errors == n_errors)
 		return s;
 	build_free(s);
 	return NULL;

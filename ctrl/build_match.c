@@ -173,7 +173,8 @@ static const char *literal_pattern(struct build *b, const struct str_match *m)
 	for (uint32_t i = 0; i < m->text.len; i++)
 		p += sprintf(p, isalnum((unsigned char)m->text.p[i]) ? "%c" : "\\x%02x",
 		             (unsigned char)m->text.p[i]);
-	strcpy(p, m->op == MATCH_EXACT ? "\\z" : "");
+	if (m->op == MATCH_EXACT)
+		memcpy(p, "\\z", sizeof("\\z"));
 	return text;
 }
 

@@ -24,7 +24,8 @@ struct build_upstream {
 	struct strmap
 		workloads;     /* "namespace/" and "namespace/key=value" -> struct workload_list */
 	struct strmap subsets; /* cluster name -> struct subset */
-	bool indexed;          /* the maps above were filled */
+	struct strmap unresolved; /* cluster names that wait for a resolver */
+	bool indexed;             /* the maps above were filled */
 };
 
 struct build {

@@ -195,12 +195,9 @@ const struct route *build_route(struct build *b, const struct build_block *k, ui
 {
 	const char *any = arena_printf(&b->scratch, "%p", (const void *)k->rule);
 	struct made *made = strmap_get(&b->routes, any);
-	const char *key = any;
 
-	if (made && made->by_port) {
-		key = arena_printf(&b->scratch, "%s:%u", any, port);
-		made = strmap_get(&b->routes, key);
-	}
+	if (made && made->by_port)
+		made = strmap_get(&b->routes, arena_printf(&b->scratch, "%s:%u", any, port));
 	if (made)
 		return made->route;
 	build_about(b, k->vs);

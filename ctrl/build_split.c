@@ -131,9 +131,11 @@ void build_split_fill(const uint32_t *weights, uint32_t n, uint16_t *table)
 	struct schedule s = {.n_turns = build_split_size(weights, n)};
 	uint64_t g = divisor_of(weights, n);
 
+	if (s.n_turns == 0)
+		return;
 	s.entries = must(calloc(n, sizeof(*s.entries)));
 	s.heap = must(calloc(n, sizeof(*s.heap)));
-	s.begin = must(malloc(s.n_turns * sizeof(*s.begin)));
+	s.begin = must(calloc(s.n_turns, sizeof(*s.begin)));
 	for (uint64_t i = 0; i < s.n_turns; i++)
 		s.begin[i] = NONE;
 	for (uint32_t i = 0; i < n; i++)

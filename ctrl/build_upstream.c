@@ -311,7 +311,9 @@ static void add_address(struct cluster *c, const struct source *from, const char
 		add_endpoint(c, from, &addr, weight);
 		return;
 	}
-	if (o->resolve)
+	if (!o->resolve)
+		strmap_put(&c->b->upstream.unresolved, &c->b->scratch, c->name, c->b);
+	else
 		n = o->resolve(o->resolve_arg, dns_name(&c->b->scratch, address), &addrs);
 	for (uint32_t i = 0; i < n; i++)
 		add_endpoint(c, from, &addrs[i], weight);
@@ -505,7 +507,8 @@ static const struct subset *subset_for(struct cluster *c, const struct service *
 
 	if (!made)
 		made = make_subset(c, s, r, sub);
-	if (made->n_endpoints == 0 && build_first_time(c->b, d->at, "ENDPOINTS_NONE"))
+	if (made->n_endpoints == 0 && !strmap_get(&c->b->upstream.unresolved, c->name) &&
+	    build_first_time(c->b, d->at, "ENDPOINTS_NONE"))
 		diag_warn(c->b->diags, d->at, "ENDPOINTS_NONE",
 		          "%s%s%s has no endpoint now; its requests get 503", c->host,
 		          *name ? " subset " : "", name);

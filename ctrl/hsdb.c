@@ -9,15 +9,18 @@
 
 #include "strmap.h"
 
+#include <dirent.h>
 #include <hs.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define IDLE_BYTES_MAX (64u << 20) /* of databases that nobody holds */
+#define FILES_MAX      4096u       /* kept in the directory from one start to the next */
 #define CHAINS         4096u
 #define FILE_MAGIC     0x3162646873776569ull /* "iewshdb1", little-endian */
 #define FILE_BYTES_MAX (256u << 20)
@@ -59,6 +62,77 @@ static uint64_t hash_bytes(const char *p, size_t len)
 	return h ^ (h >> 29);
 }
 
+static void entry_free(struct hsdb *h, struct hsdb_entry *e)
+{
+	h->counts.bytes -= e->bytes;
+	hs_free_database(e->db);
+	free(e->key);
+	free(e);
+}
+
+/* ---- the directory ---------------------------------------------------------------------- */
+
+struct cached_file {
+	char *path;
+	struct timespec changed;
+};
+
+static int newest_first(const void *a, const void *b)
+{
+	const struct timespec *x = &((const struct cached_file *)a)->changed;
+	const struct timespec *y = &((const struct cached_file *)b)->changed;
+
+	if (x->tv_sec != y->tv_sec)
+		return x->tv_sec < y->tv_sec ? 1 : -1;
+	return (x->tv_nsec < y->tv_nsec) - (x->tv_nsec > y->tv_nsec);
+}
+
+/* Is it a name that file_name() makes? Nothing else is ever touched. */
+static bool is_ours(const char *name)
+{
+	size_t digits = strspn(name, "0123456789abcdef");
+
+	return digits == 16 && (name[16] == '\0' || strcmp(name + 16, ".new") == 0);
+}
+
+static uint32_t list_files(const char *dir, struct cached_file **out)
+{
+	struct cached_file *v = NULL;
+	uint32_t n = 0;
+	DIR *d = opendir(dir);
+
+	for (struct dirent *e; d && (e = readdir(d));) {
+		struct stat st;
+
+		if (!is_ours(e->d_name) || fstatat(dirfd(d), e->d_name, &st, 0) != 0)
+			continue;
+		v = must(realloc(v, (n + 1) * sizeof(*v)));
+		if (asprintf(&v[n].path, "%s/%s", dir, e->d_name) < 0)
+			abort();
+		v[n++].changed = st.st_mtim;
+	}
+	if (d)
+		closedir(d);
+	*out = v;
+	return n;
+}
+
+/* Keep the newest files only, and none that was left half written. */
+static void prune(const char *dir)
+{
+	struct cached_file *v;
+	uint32_t n = list_files(dir, &v);
+
+	if (n > 0)
+		qsort(v, n, sizeof(*v), newest_first);
+	for (uint32_t i = 0; i < n; i++) {
+		if (i >= FILES_MAX || strstr(v[i].path, ".new"))
+			unlink(v[i].path);
+		free(v[i].path);
+	}
+	free(v);
+}
+
 struct hsdb *hsdb_new(const char *dir)
 {
 	struct hsdb *h = must(calloc(1, sizeof(*h)));
@@ -67,15 +141,9 @@ struct hsdb *hsdb_new(const char *dir)
 	h->dir = dir ? must(strdup(dir)) : NULL;
 	if (hs_populate_platform(&h->platform) != HS_SUCCESS)
 		abort();
+	if (h->dir)
+		prune(h->dir);
 	return h;
-}
-
-static void entry_free(struct hsdb *h, struct hsdb_entry *e)
-{
-	h->counts.bytes -= e->bytes;
-	hs_free_database(e->db);
-	free(e->key);
-	free(e);
 }
 
 void hsdb_free(struct hsdb *h)
@@ -326,14 +394,28 @@ struct hsdb_entry *hsdb_get(struct hsdb *h, const struct hsdb_pattern *patterns,
 	return e;
 }
 
+static void trim(struct hsdb *h, size_t bytes)
+{
+	for (struct hsdb_entry *e = h->oldest, *newer; e && h->idle_bytes > bytes; e = newer) {
+		newer = e->newer;
+		forget(h, e);
+	}
+}
+
 void hsdb_put(struct hsdb *h, struct hsdb_entry *e)
 {
 	pthread_mutex_lock(&h->lock);
 	if (--e->refs == 0) {
 		idle_add(h, e);
-		while (h->idle_bytes > IDLE_BYTES_MAX)
-			forget(h, h->oldest);
+		trim(h, IDLE_BYTES_MAX);
 	}
+	pthread_mutex_unlock(&h->lock);
+}
+
+void hsdb_trim(struct hsdb *h, size_t bytes)
+{
+	pthread_mutex_lock(&h->lock);
+	trim(h, bytes);
 	pthread_mutex_unlock(&h->lock);
 }
 

@@ -34,7 +34,8 @@ struct hsdb_error {
 };
 
 /**
- * @param dir  existing directory for serialised databases; NULL: in memory only
+ * @param dir  existing directory for serialised databases, of this cache alone; NULL: in memory
+ *             only. Of old files the newest 4096 are kept
  */
 struct hsdb *hsdb_new(const char *dir);
 
@@ -51,6 +52,12 @@ struct hsdb_entry *hsdb_get(struct hsdb *h, const struct hsdb_pattern *patterns,
                             struct hsdb_error *err);
 
 void hsdb_put(struct hsdb *h, struct hsdb_entry *e);
+
+/**
+ * Forget databases that nobody holds, the longest unused first, until they have at most `bytes`. Done
+ * by itself with 64 MiB.
+ */
+void hsdb_trim(struct hsdb *h, size_t bytes);
 
 /** Valid until hsdb_put(). */
 const struct hs_database *hsdb_database(const struct hsdb_entry *e);

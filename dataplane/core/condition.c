@@ -85,7 +85,7 @@ static bool matches_regex(const struct condition_env *env, const struct str_matc
 static bool matches(const struct condition_env *env, const struct str_match *m, struct str s)
 {
 	switch ((enum match_op)m->op) {
-	case MATCH_ANY: return true;
+	case MATCH_ANY:
 	case MATCH_PRESENT: return true;
 	case MATCH_EXACT: return m->nocase ? str_eq_nocase(s, m->text) : str_eq(s, m->text);
 	case MATCH_PREFIX: return m->nocase ? starts_nocase(s, m->text) : str_starts(s, m->text);

@@ -175,7 +175,7 @@ static void hosts_exact_then_longest_suffix_then_any(void **state)
 							   "spec:\n"
 							   "  servers:\n"
 							   "  - {port: {number: 80, name: http, "
-	                                                   "protocol: HTTP}, hosts: ['*']}\n");
+							   "protocol: HTTP}, hosts: ['*']}\n");
 
 	(void)state;
 	assert_non_null(s);
@@ -197,18 +197,20 @@ static void gateway_narrows_hosts_and_redirects(void **state)
 	struct snapshot *s = build(VS(
 		"a", "'*.foo.com'",
 		"  gateways: [gw]\n  http:\n"
-		"  - match: [{port: 8080}]\n" ANSWER("201") "  - match: [{gateways: "
-	                                                    "[other]}]\n" ANSWER("202") "  - "
-	                                                                                "match: "
-	                                                                                "[{"
-	                                                                                "gateways: "
-	                                                                                "[gw], "
-	                                                                                "uri: "
-	                                                                                "{prefix: "
-	                                                                                "/g}}]"
-	                                                                                "\n" ANSWER("203") "  - match: [{port: 80}]\n" ANSWER(
-												"20"
-	                                                                                        "4"))
+		"  - match: [{port: 8080}]\n" ANSWER(
+			"201") "  - match: [{gateways: "
+			       "[other]}]\n" ANSWER(
+				       "202") "  - "
+					      "match: "
+					      "[{"
+					      "gateways: "
+					      "[gw], "
+					      "uri: "
+					      "{prefix: "
+					      "/g}}]"
+					      "\n" ANSWER("203") "  - match: [{port: 80}]\n" ANSWER(
+						      "20"
+						      "4"))
 	                                   VS("b", "bar.com",
 	                                      "  gateways: [gw]\n  http:\n  -\n" ANSWER(
 						      "205")) "---\n"
@@ -244,19 +246,17 @@ static void gateway_narrows_hosts_and_redirects(void **state)
 static void virtual_services_of_one_host_are_merged(void **state)
 {
 	struct snapshot *s =
-		build(VS(
-			"b", "x.com",
-			"  http:\n  - match: [{uri: {prefix: /b}}]\n" ANSWER(
-				"202")) VS("a", "x.com",
-	                                   "  http:\n  - match: [{uri: {prefix: /b/a}}]\n" ANSWER(
-						   "201") "  - match: [{uri: {prefix: "
-	                                                  "/}}]\n" ANSWER("209") "  - match: "
-	                                                                         "[{uri: {prefix: "
-	                                                                         "/never}}]"
-	                                                                         "\n" ANSWER("299"))
-	                      VS("c", "x.com",
-	                         "  http:\n  - match: [{uri: {prefix: /b/c}}]\n" ANSWER(
-					 "203") "  -\n" ANSWER("204")));
+		build(VS("b", "x.com", "  http:\n  - match: [{uri: {prefix: /b}}]\n" ANSWER("202"))
+	                      VS("a", "x.com",
+	                         "  http:\n  - match: [{uri: {prefix: /b/a}}]\n" ANSWER(
+					 "201") "  - match: [{uri: {prefix: "
+	                                        "/}}]\n" ANSWER("209") "  - match: "
+	                                                               "[{uri: {prefix: "
+	                                                               "/never}}]"
+	                                                               "\n" ANSWER("299"))
+	                              VS("c", "x.com",
+	                                 "  http:\n  - match: [{uri: {prefix: /b/c}}]\n" ANSWER(
+						 "203") "  -\n" ANSWER("204")));
 
 	(void)state;
 	assert_non_null(s);
@@ -323,15 +323,15 @@ static void names_become_endpoints(void **state)
 		"  http:\n"
 		"  - route: [{destination: {host: api.example.org}}]\n") "---\n"
 									 "apiVersion: "
-	                                                                 "networking.istio.io/v1\n"
+									 "networking.istio.io/v1\n"
 									 "kind: ServiceEntry\n"
 									 "metadata: {name: api}\n"
 									 "spec:\n"
 									 "  hosts: "
-	                                                                 "[API.example.org]\n"
+									 "[API.example.org]\n"
 									 "  ports: [{number: 80, "
-	                                                                 "name: http, protocol: "
-	                                                                 "HTTP}]\n"
+									 "name: http, protocol: "
+									 "HTTP}]\n"
 									 "  resolution: DNS\n";
 	int n_names = 0;
 
@@ -344,48 +344,48 @@ static void names_become_endpoints(void **state)
 	build_names(r.docs, count_name, &n_names);
 	assert_int_equal(n_names, 1);
 	build_free(s);
+	r.options.resolve = NULL;
+	s = build(yaml);
+	assert_int_equal(route_of(s, "a.com", "/")->split->dests[0].subset->n_endpoints, 0);
+	assert_false(routing_said(&r, "ENDPOINTS_NONE"));
+	build_free(s);
 }
 
 static void workloads_are_selected(void **state)
 {
-	struct snapshot
-		*
-			s =
-				build(
-					VS(
-						"a", "a.com",
-						"  http:\n  - route: [{destination: {host: "
-	                                        "s.x.y}}]\n") "---\n"
-							      "apiVersion: networking.istio.io/v1\n"
-							      "kind: ServiceEntry\n"
-							      "metadata: {name: s}\n"
-							      "spec:\n"
-							      "  hosts: [s.x.y]\n"
-							      "  ports: [{number: 80, name: http, "
-	                                                      "protocol: HTTP}]\n"
-							      "  resolution: STATIC\n"
-							      "  workloadSelector: {labels: {app: "
-	                                                      "s, tier: front}}\n"
-							      "---\n"
-							      "apiVersion: networking.istio.io/v1\n"
-							      "kind: WorkloadEntry\n"
-							      "metadata: {name: one, labels: "
-	                                                      "{tier: front}}\n"
-							      "spec: {address: 10.1.0.1, labels: "
-	                                                      "{app: s, tier: back}}\n"
-							      "---\n"
-							      "apiVersion: networking.istio.io/v1\n"
-							      "kind: WorkloadEntry\n"
-							      "metadata: {name: two}\n"
-							      "spec: {address: 10.1.0.2, labels: "
-	                                                      "{app: s, tier: back}}\n"
-							      "---\n"
-							      "apiVersion: networking.istio.io/v1\n"
-							      "kind: WorkloadEntry\n"
-							      "metadata: {name: three, namespace: "
-	                                                      "elsewhere}\n"
-							      "spec: {address: 10.1.0.3, labels: "
-	                                                      "{app: s, tier: front}}\n");
+	struct snapshot *s = build(VS("a", "a.com",
+	                              "  http:\n  - route: [{destination: {host: "
+	                              "s.x.y}}]\n") "---\n"
+	                                            "apiVersion: networking.istio.io/v1\n"
+	                                            "kind: ServiceEntry\n"
+	                                            "metadata: {name: s}\n"
+	                                            "spec:\n"
+	                                            "  hosts: [s.x.y]\n"
+	                                            "  ports: [{number: 80, name: http, "
+	                                            "protocol: HTTP}]\n"
+	                                            "  resolution: STATIC\n"
+	                                            "  workloadSelector: {labels: {app: "
+	                                            "s, tier: front}}\n"
+	                                            "---\n"
+	                                            "apiVersion: networking.istio.io/v1\n"
+	                                            "kind: WorkloadEntry\n"
+	                                            "metadata: {name: one, labels: "
+	                                            "{tier: front}}\n"
+	                                            "spec: {address: 10.1.0.1, labels: "
+	                                            "{app: s, tier: back}}\n"
+	                                            "---\n"
+	                                            "apiVersion: networking.istio.io/v1\n"
+	                                            "kind: WorkloadEntry\n"
+	                                            "metadata: {name: two}\n"
+	                                            "spec: {address: 10.1.0.2, labels: "
+	                                            "{app: s, tier: back}}\n"
+	                                            "---\n"
+	                                            "apiVersion: networking.istio.io/v1\n"
+	                                            "kind: WorkloadEntry\n"
+	                                            "metadata: {name: three, namespace: "
+	                                            "elsewhere}\n"
+	                                            "spec: {address: 10.1.0.3, labels: "
+	                                            "{app: s, tier: front}}\n");
 
 	(void)state;
 	assert_non_null(s);

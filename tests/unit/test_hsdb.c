@@ -171,6 +171,51 @@ static void error_names_the_pattern(void **state)
 	hsdb_free(h);
 }
 
+static void longest_unused_go_first(void **state)
+{
+	const struct hsdb_pattern p[] = {
+		{"^/a", 0, 0}, {"^/b", 0, 0}, {"^/c", 0, 0}, {"^/d", 0, 0}};
+	struct hsdb *h = hsdb_new(NULL);
+	struct hsdb_entry *e[4];
+	struct hsdb_error err;
+
+	(void)state;
+	for (int i = 0; i < 4; i++)
+		e[i] = hsdb_get(h, &p[i], 1, &err);
+	uint64_t one = hsdb_counts(h).bytes / 4;
+
+	hsdb_put(h, e[2]);
+	hsdb_put(h, e[0]);
+	hsdb_put(h, e[1]);                        /* d is held */
+	hsdb_put(h, hsdb_get(h, &p[2], 1, &err)); /* c was used last */
+	hsdb_trim(h, one * 2 + one / 2);
+	assert_int_equal(hsdb_counts(h).bytes / one, 3);
+	hsdb_put(h, hsdb_get(h, &p[1], 1, &err));
+	hsdb_put(h, hsdb_get(h, &p[2], 1, &err));
+	assert_int_equal(hsdb_counts(h).compiled, 4);
+	hsdb_put(h, hsdb_get(h, &p[0], 1, &err)); /* a went */
+	assert_int_equal(hsdb_counts(h).compiled, 5);
+	hsdb_trim(h, 0);
+	assert_int_equal(hsdb_counts(h).bytes / one, 1);
+	assert_int_equal(scan(hsdb_database(e[3]), "/d"), 1);
+	hsdb_put(h, e[3]);
+	hsdb_free(h);
+}
+
+static void half_written_files_are_removed(void **state)
+{
+	char half[400], other[400];
+
+	(void)state;
+	snprintf(half, sizeof(half), "%s/0123456789abcdef.new", dir);
+	snprintf(other, sizeof(other), "%s/other", dir);
+	fclose(fopen(half, "w"));
+	fclose(fopen(other, "w"));
+	hsdb_free(hsdb_new(dir));
+	assert_int_equal(access(half, F_OK), -1);
+	assert_int_equal(access(other, F_OK), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -178,6 +223,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(restart_compiles_nothing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(damaged_file_is_replaced, set_up, tear_down),
 		cmocka_unit_test(error_names_the_pattern),
+		cmocka_unit_test(longest_unused_go_first),
+		cmocka_unit_test_setup_teardown(half_written_files_are_removed, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,7 +67,7 @@ static bool route_one(const struct snapshot *s, uint32_t id, struct route_bits *
 
 static void *reader(void *arg)
 {
-	uint32_t id = (uint32_t)(uintptr_t)arg;
+	const uint32_t id = *(const uint32_t *)arg;
 	struct route_bits *bits = calloc(1, sizeof(*bits));
 	struct split_state *states = calloc(65536, sizeof(*states));
 
@@ -94,14 +94,15 @@ static void wait_for(uint64_t generation)
 
 static void readers_never_see_half_a_snapshot(void **state)
 {
+	static uint32_t ids[READERS] = {0, 1, 2};
 	pthread_t threads[READERS];
 
 	(void)state;
 	routing_init(&r);
 	r.options.n_workers = READERS;
 	atomic_store(&current, build(1));
-	for (uintptr_t i = 0; i < READERS; i++)
-		assert_int_equal(pthread_create(&threads[i], NULL, reader, (void *)i), 0);
+	for (uint32_t i = 0; i < READERS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, reader, &ids[i]), 0);
 	for (uint32_t change = 0; change < CHANGES; change++) {
 		struct snapshot *next = build(1 + change % 50);
 		struct snapshot *old = atomic_exchange(&current, next);
