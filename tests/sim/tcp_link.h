@@ -59,6 +59,7 @@ struct link {
 	uint64_t order;
 	FILE *trace;
 	bool failed;        /* a frame was written while a device held it */
+	bool no_sack;       /* blank the SACK-permitted options on the way */
 	bool clean;         /* from now on the link is perfect */
 	uint64_t delivered; /* frames */
 };
