@@ -214,8 +214,9 @@ void tcp_ack_process(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_s
 	if (acked && c->ca != TCP_CA_RECOVERY &&
 	    (c->flags & TCP_F_CWND_LIMITED || c->ca == TCP_CA_LOSS))
 		tcp_cubic_acked(s, c, acked);
-	if (probing && c->flags & TCP_F_USER)
-		c->progress_ms = tcp_now_ms(s); /* alive, if unwilling: RFC 9293 section 3.8.6.1 */
+	/* alive, if unwilling (RFC 9293 section 3.8.6.1); also when it took back window */
+	if ((probing || c->snd_wnd < c->mss) && c->flags & TCP_F_USER)
+		c->progress_ms = tcp_now_ms(s);
 	if (probing && opened) {
 		c->backoff = 0;
 		tcp_timers_restart(s, c);

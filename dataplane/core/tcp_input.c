@@ -199,7 +199,7 @@ static bool step_on_fin_acked(struct tcp_stack *s, struct tcp_conn *c)
 static enum drop on_segment(struct tcp_stack *s, struct tcp_conn *c, struct tcp_seg *g)
 {
 	enum drop end;
-	bool news;
+	bool news = c->state == TCP_SYN_RCVD;
 
 	if (tcp_input_is_old(c, g)) {
 		if (g->len)
@@ -221,7 +221,7 @@ static enum drop on_segment(struct tcp_stack *s, struct tcp_conn *c, struct tcp_
 		return DROP_TCP_WINDOW;
 	}
 	note_timestamp(c, g);
-	news = g->end != g->seq || g->ack != c->snd_una || g->opt.n_sack ||
+	news = news || g->end != g->seq || g->ack != c->snd_una || g->opt.n_sack ||
 	       (uint32_t)g->wnd << c->snd_ws != c->snd_wnd;
 	tcp_ack_process(s, c, g);
 	if (is_fin_acked(c) && !step_on_fin_acked(s, c))

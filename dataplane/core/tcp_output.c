@@ -309,10 +309,25 @@ static bool cwnd_allows(struct tcp_conn *c, uint32_t bytes)
 	return false;
 }
 
+/*
+ * How much of a lost segment to send. A peer may have taken back window (it must not, but those short
+ * of memory do): then only what fits goes, and of what lies beyond only the very first segment, as a
+ * probe.
+ */
+static uint16_t repair_bytes(const struct tcp_conn *c, const struct buf *b)
+{
+	uint32_t edge = c->snd_una + c->snd_wnd, most = b->len < c->mss ? b->len : c->mss;
+
+	if (seq_leq(edge, b->seq))
+		return b->seq == c->snd_una ? (uint16_t)most : 0;
+	return (uint16_t)(edge - b->seq < most ? edge - b->seq : most);
+}
+
 /* Send what is lost, one segment; false: nothing (more) to be sent again now. */
 static bool send_lost(struct tcp_stack *s, struct tcp_conn *c)
 {
 	struct buf *before, *b;
+	uint16_t len;
 
 	if (c->lost <= c->retx)
 		return false;
@@ -321,8 +336,11 @@ static bool send_lost(struct tcp_stack *s, struct tcp_conn *c)
 		return false;
 	if (!(c->flags & TCP_F_RTX_NOW) && !cwnd_allows(c, b->len))
 		return false;
-	if (b->len > c->mss) { /* the path MTU became smaller */
-		b = tcp_sendq_split(s, c, before, c->mss);
+	len = repair_bytes(c, b);
+	if (len == 0)
+		return false;
+	if (len < b->len) {
+		b = tcp_sendq_split(s, c, before, len);
 		if (!b)
 			return false;
 	}
@@ -434,6 +452,17 @@ bool tcp_output_probe(struct tcp_stack *s, struct tcp_conn *c)
 	return retransmit(s, c, b);
 }
 
+/*
+ * Sequence number of an ACK without data: snd_nxt, unless the peer took back window. Beyond its window
+ * it would not look at the ACK, and both sides would wait for ever.
+ */
+static uint32_t bare_seq(const struct tcp_conn *c)
+{
+	uint32_t edge = c->snd_una + c->snd_wnd;
+
+	return seq_lt(edge, c->snd_nxt) ? edge : c->snd_nxt;
+}
+
 /* Returns false when the connection has to be looked at again: the device's queue is full. */
 static bool flush_conn(struct tcp_stack *s, struct tcp_conn *c)
 {
@@ -452,7 +481,7 @@ static bool flush_conn(struct tcp_stack *s, struct tcp_conn *c)
 			send_fin(s, c);
 	}
 	if (c->flags & TCP_F_ACK_NOW)
-		tcp_output_bare(s, c, c->snd_nxt, TCP_ACK);
+		tcp_output_bare(s, c, bare_seq(c), TCP_ACK);
 	if (nxt != c->snd_nxt || c->sndq.first)
 		tcp_timers_start(s, c);
 	tcp_timers_sync(s, c);
