@@ -74,6 +74,25 @@ static void client_put(struct socket_client *client)
 		client_finish(client);
 }
 
+static size_t client_holds(const struct socket_client *client)
+{
+	return client->lines.len +
+	       uv_stream_get_write_queue_size((const uv_stream_t *)&client->pipe);
+}
+
+/* Would one more make the clients together hold too much? Only who holds much itself is at fault. */
+static bool holds_too_much(const struct socket_client *client)
+{
+	const struct socket_server *server = client->server;
+	size_t most = server->message_limit * 16, all = 0;
+
+	if (client_holds(client) <= SOCKET_READ_BYTES)
+		return false;
+	for (const struct socket_client *c = server->clients; c; c = c->next)
+		all += client_holds(c);
+	return all > (most > SOCKET_HELD_MIN ? most : SOCKET_HELD_MIN);
+}
+
 /* ---- output ----------------------------------------------------------------------------- */
 
 static void output_done(uv_write_t *req, int status)
@@ -97,7 +116,8 @@ static void client_send(struct rpc_sink *sink, char *line, size_t len)
 
 	if (!line || !client->server || len > UINT32_MAX)
 		goto drop;
-	if (uv_stream_get_write_queue_size((uv_stream_t *)&client->pipe) > SOCKET_OUTPUT_MAX) {
+	if (uv_stream_get_write_queue_size((uv_stream_t *)&client->pipe) > SOCKET_OUTPUT_MAX ||
+	    holds_too_much(client)) {
 		log_warning("client-cut-off", "reason=\"does not read its answers\"");
 		client_close(client);
 		goto drop;
@@ -171,6 +191,11 @@ static void client_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		return;
 	}
 	if (n < 0 || rpc_lines_add(&client->lines, buf->base, (size_t)n) != RPC_LINES_OK) {
+		client_close(client);
+		return;
+	}
+	if (holds_too_much(client)) {
+		log_warning("client-cut-off", "reason=\"all clients together hold too much\"");
 		client_close(client);
 		return;
 	}

@@ -15,6 +15,7 @@
 
 #define SOCKET_CLIENTS_MAX 1024
 #define SOCKET_OUTPUT_MAX  (64u << 20) /* bytes that may wait for one client */
+#define SOCKET_HELD_MIN    (64u << 20) /* all clients together may hold this, or 16 whole messages */
 #define SOCKET_READ_BYTES  65536u
 
 struct socket_client;

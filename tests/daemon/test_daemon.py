@@ -455,6 +455,19 @@ class Daemon(unittest.TestCase):
         self.assertEqual(other.call("version")["name"], "weir")
         self.assertIn("client-cut-off", self.log())
 
+    def test_half_messages_of_many_clients_are_bounded(self):
+        other = self.start(f"control: {{socket: {self.path}, message_limit: 4Mi}}\n")
+        crowd = [self.client() for _ in range(40)]
+        cut = 0
+        for c in crowd:
+            try:
+                c.socket.sendall(b"x" * (3 << 20))
+            except OSError:
+                cut += 1
+        self.assertEqual(other.call("version")["name"], "weir")
+        self.until(lambda: "all clients together hold too much" in self.log())
+        self.assertLess(cut, 25)
+
     def test_many_clients_that_come_and_go(self):
         other = self.start()
         for _ in range(5):
