@@ -133,6 +133,8 @@ struct worker *worker_init(void *memory, const struct worker_env *env, struct sn
 	timer_init(&w->wheel, now_us);
 	w->net = net_init(m + l.net, NEIGHS_MAX, env->node, env->ports, env->pool, env->id == 0,
 	                  w->stats.counters);
+	if (!w->net)
+		return NULL;
 	start_tables(w, m, &l);
 	start_tcp(w, m + l.tcp, env);
 	worker_use(w, first);
@@ -174,7 +176,8 @@ static bool peek_tcp(const struct buf *b, struct pkt *p)
 	if (f[at - 2] == 0x08 && f[at - 1] == 0x00) {
 		size_t ihl = (f[at] & 15u) * 4u;
 
-		if (f[at + 9] != 6 || (f[at + 6] & 0x3f) || f[at + 7] || b->len < at + ihl + 4)
+		if (f[at + 9] != 6 || (f[at + 6] & 0x3f) || f[at + 7] || ihl < 20 ||
+		    b->len < at + ihl + 4)
 			return false;
 		memcpy(&v4, f + at + 12, 4);
 		p->src = ip_from_v4(v4);
@@ -276,8 +279,7 @@ bool worker_turn(struct worker *w, uint64_t now_us, uint64_t unix_s)
 		w->busy = true;
 		tell(w, c, events);
 	}
-	if (now_us >= net_next(w->net))
-		net_tick(w->net, now_us);
+	net_tick(w->net, now_us);
 	tcp_flush(w->tcp, now_us);
 	busy = w->busy;
 	w->busy = false;

@@ -42,6 +42,7 @@ size_t worker_bytes(const struct node *node);
 /**
  * @param memory  worker_bytes() bytes, zeroed, aligned to 64
  * @param first   snapshot to start with; not NULL
+ * @return        NULL when the next hop of a static route is not on a prefix of its port
  */
 struct worker *worker_init(void *memory, const struct worker_env *env, struct snapshot *first,
                            uint64_t now_us);

@@ -338,6 +338,8 @@ static int make_worker(const struct node *node, uint32_t w, struct snapshot *fir
 	if (getrandom(&env.seed, sizeof(env.seed), 0) != sizeof(env.seed))
 		return -EIO;
 	l->worker = worker_init(memory, &env, first, clock_us(&plane->shared.clock, rte_rdtsc()));
+	if (!l->worker)
+		return -ENETUNREACH;
 	l->net = worker_net(l->worker);
 	l->counters = worker_stats(l->worker)->counters;
 	l->ends = worker_stats(l->worker)->ends;
@@ -353,6 +355,11 @@ static int launch(const struct node *node, struct snapshot *first, char *err, si
 	clock_init(&plane->shared.clock);
 	for (uint32_t w = 0; w < node->n_workers && rc == 0; w++)
 		rc = make_worker(node, w, first, secret);
+	if (rc == -ENETUNREACH) {
+		snprintf(err, err_size,
+		         "the next hop of a static route is on no network of its port");
+		return rc;
+	}
 	if (rc < 0) {
 		snprintf(err, err_size, "no memory for a worker of %zu MiB (%s)",
 		         plane->worker_bytes / MIB, rte_strerror(-rc));
