@@ -12,10 +12,12 @@
 
 static void count_response(struct worker *w, struct session *s)
 {
-	struct dest_stats *d = worker_dest_stats(w, s->dest_slot);
+	struct dest_stats *d = &w->stats.dests[s->dest_slot.index];
 	uint64_t us = s->request_end_us ? w->now_us - s->request_end_us : 0;
 	uint32_t class = s->status / 100u;
 
+	if (d->epoch != s->dest_slot.epoch) /* a tunnel outlived its destination */
+		return;
 	d->active--;
 	d->status[class < 6 ? class : 0]++;
 	if (!s->resp_started && s->status)
@@ -56,9 +58,7 @@ void exchange_end(struct worker *w, struct session *s)
 	uncount_endpoint(w, s);
 	exchange_release(w, s);
 	bufq_clear(&s->head);
-	if (s->raw)
-		buf_free(s->raw);
-	s->raw = NULL;
+	bufq_clear(&s->raw);
 	if (s->active)
 		worker_uncount(w, COUNT_HTTP_ACTIVE);
 	s->active = false;
@@ -88,27 +88,18 @@ bool exchange_needs_request(const struct header_ops *ops)
 	return false;
 }
 
-/* A body pushes the head out of the receive queue; keep a copy when the response will ask for it. */
+/* What is sent only once leaves the receive queue then; keep a copy when the response will ask for it. */
 static void keep_raw(struct worker *w, struct session *s)
 {
 	const struct bufq *q = tcp_recv_queue(s->conn);
 	size_t len;
 	const char *p;
 
-	if (http1_body_done(&s->req_body) || (!exchange_needs_request(&s->route->response_ops) &&
-	                                      !exchange_needs_request(&s->dest->response_ops)))
+	if (s->safe || (!exchange_needs_request(&s->route->response_ops) &&
+	                !exchange_needs_request(&s->dest->response_ops)))
 		return;
 	p = worker_contiguous(w, q, w->gather_request, &len);
-	s->raw = buf_alloc(w->pool);
-	if (!s->raw)
-		return;
-	if (s->head_len > buf_tailroom(s->raw)) {
-		buf_free(s->raw);
-		s->raw = NULL;
-		return;
-	}
-	memcpy(s->raw->data, p, s->head_len);
-	s->raw->len = (uint16_t)s->head_len;
+	worker_copy_bytes(w, &s->raw, p, s->head_len); /* without it those values are empty */
 }
 
 static void forward(struct worker *w, struct session *s)
@@ -129,6 +120,8 @@ static void forward(struct worker *w, struct session *s)
 		local_reply(w, s, &(struct local_reply){.status = 503});
 		return;
 	}
+	s->request_id[0] = worker_random(w);
+	s->request_id[1] = worker_random(w);
 	keep_raw(w, s);
 	exchange_connect(w, s);
 }
@@ -211,7 +204,6 @@ void exchange_begin(struct worker *w, struct session *s)
 /* Write the head that goes to the endpoint from w->request into s->head. False: pool empty. */
 static bool write_head(struct worker *w, struct session *s)
 {
-	uint64_t id[2] = {worker_random(w), worker_random(w)};
 	const struct tcp_peer *peer = tcp_peer(s->conn);
 	struct http1_forward f = {.clause = s->clause,
 	                          .route = s->route,
@@ -219,7 +211,7 @@ static bool write_head(struct worker *w, struct session *s)
 	                          .client = &peer->remote,
 	                          .client_port = peer->rport,
 	                          .attempt = s->attempt,
-	                          .request_id = (const uint8_t *)id};
+	                          .request_id = (const uint8_t *)s->request_id};
 	struct buf *b = buf_alloc(w->pool);
 	struct http1_out out;
 
@@ -359,7 +351,8 @@ static void connect_failed(struct worker *w, struct session *s, enum tcp_why why
 void exchange_fail(struct worker *w, struct session *s, enum tcp_why why)
 {
 	bool connecting = !s->up || s->up->connecting;
-	bool reused = s->up && s->up->requests > 0;
+	bool silent = s->up && !s->interim && !tcp_recv_queue(s->up->conn)->first;
+	bool reused = silent && s->up->requests > 0;
 
 	if (s->up)
 		upstream_abort(w, s->up);

@@ -208,6 +208,7 @@ static void remember_request(struct worker *w, struct session *s, size_t head_le
 	s->attempt = 0;
 	s->retried = false;
 	s->resp_started = false;
+	s->interim = false;
 	s->status = 0;
 	s->request_end_us = 0;
 	s->activity_us = w->now_us;
@@ -221,6 +222,16 @@ static void remember_request(struct worker *w, struct session *s, size_t head_le
 		s->request_end_us = w->now_us;
 }
 
+/*
+ * Close with half a request at hand: unread, it would turn the close into a RST, and that could take
+ * the responses to earlier requests along.
+ */
+static void hang_up(struct worker *w, struct session *s)
+{
+	tcp_recv_drop(w->tcp, s->conn, tcp_recv_queue(s->conn)->bytes);
+	session_close(w, s);
+}
+
 /* Is there a next request? Begins it and returns true; false: nothing to do until news come. */
 static bool try_request(struct worker *w, struct session *s)
 {
@@ -232,7 +243,7 @@ static bool try_request(struct worker *w, struct session *s)
 	if (!q->first || (s->scanned && q->bytes < limit && !empty_line_after(q, s->scanned))) {
 		s->scanned = q->bytes;
 		if (tcp_eof(s->conn))
-			session_close(w, s);
+			hang_up(w, s);
 		return false;
 	}
 	if (tcp_send_space(s->conn) == 0)
@@ -250,10 +261,8 @@ static bool try_request(struct worker *w, struct session *s)
 			s->since_us = w->now_us;
 		s->scanned = q->bytes;
 		session_arm(w, s);
-		if (tcp_eof(s->conn)) {
-			session_close(w, s);
-			return false;
-		}
+		if (tcp_eof(s->conn))
+			hang_up(w, s);
 		return false;
 	}
 	remember_request(w, s, head_len);
@@ -266,9 +275,8 @@ bool session_reparse(struct worker *w, struct session *s)
 	size_t len, used;
 	char *p;
 
-	if (s->raw) {
-		p = (char *)s->raw->data;
-		len = s->raw->len;
+	if (s->raw.first) {
+		p = worker_contiguous(w, &s->raw, w->gather_request, &len);
 	} else if (s->head_kept) {
 		p = worker_contiguous(w, tcp_recv_queue(s->conn), w->gather_request, &len);
 	} else {

@@ -142,19 +142,16 @@ static bool send_response_head(struct worker *w, struct session *s, size_t head_
 	return true;
 }
 
-/* Send an interim response (100 Continue, 103 Early Hints) on as it came; HTTP/1.0 knows none. */
-static bool forward_interim(struct worker *w, struct session *s, size_t len)
+/* Send an interim response (100 Continue, 103 Early Hints) on; HTTP/1.0 knows none. */
+static bool forward_interim(struct worker *w, struct session *s, size_t head_len)
 {
-	struct bufq part = {0};
+	struct http1_out out = {.p = w->scratch, .cap = WORKER_SCRATCH_BYTES};
 
-	if (s->http10) {
-		tcp_recv_drop(w->tcp, s->up->conn, (uint32_t)len);
-		return true;
-	}
-	if (tcp_recv_take(w->tcp, s->up->conn, (uint32_t)len, &part))
+	s->interim = true;
+	http1_write_response(&w->response, &(struct http1_reply){0}, &out);
+	if (!s->http10 && !worker_send_bytes(w, s->conn, out.p, out.len))
 		return false;
-	for (struct buf *b; (b = bufq_pop(&part));)
-		tcp_send(w->tcp, s->conn, b);
+	tcp_recv_drop(w->tcp, s->up->conn, (uint32_t)head_len);
 	return true;
 }
 
@@ -185,7 +182,8 @@ static void begin_response(struct worker *w, struct session *s, size_t head_len)
 	bool tunnel = h->status == 101;
 
 	s->up_reusable = h->keep_alive && h->framing != HTTP1_BODY_CLOSE && !tunnel;
-	if (h->framing == HTTP1_BODY_CLOSE || w->draining)
+	/* An answer to a request that is still coming: what comes next would have to be guessed. */
+	if (h->framing == HTTP1_BODY_CLOSE || w->draining || !s->request_end_us)
 		s->close = true;
 	http1_body_init(&s->resp_body, h->framing, h->length);
 	s->status = h->status;
@@ -197,6 +195,14 @@ static void begin_response(struct worker *w, struct session *s, size_t head_len)
 	session_drop_head(w, s);
 	if (tunnel)
 		become_tunnel(w, s);
+}
+
+/* May a request of this kind be answered so? Chunks for HTTP/1.0: RFC 9112 section 6.1 forbids. */
+static bool is_wanted(const struct session *s, const struct http1_head *h)
+{
+	if (h->status == 101)
+		return s->upgrade;
+	return !(s->http10 && h->framing == HTTP1_BODY_CHUNKED);
 }
 
 /* Read the response's head and send it on. True: go on with the body (or the changed state). */
@@ -220,7 +226,7 @@ static bool response_head(struct worker *w, struct session *s)
 		}
 		return false;
 	}
-	if (w->response.head.status == 101 && !s->upgrade) {
+	if (!is_wanted(s, &w->response.head)) {
 		bad_gateway(w, s);
 		return true;
 	}
@@ -239,9 +245,6 @@ static void complete(struct worker *w, struct session *s)
 {
 	bool whole = s->request_end_us != 0;
 
-	/* An early answer to a request that is still coming: neither connection can go on. */
-	if (!whole)
-		s->close = true;
 	upstream_put(w, s->up, s->up_reusable && whole);
 	exchange_end(w, s);
 	session_next(w, s);

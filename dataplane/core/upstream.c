@@ -233,20 +233,25 @@ enum upstream_get upstream_get(struct worker *w, struct session *s, bool fresh)
 	return UPSTREAM_CONNECTING;
 }
 
-/* A connection was given back or has gone: let the oldest waiting request have it or a new one. */
+/*
+ * A connection was given back or has gone: let the oldest waiting request have it or a new one. Who
+ * cannot have one makes room for the next: there may be no connection left that would wake it.
+ */
 static void serve_queue(struct worker *w, struct endpoint_state *e)
 {
-	struct session *s = e->wait_first;
+	struct session *s;
 
-	upstream_unqueue(w, s);
-	switch (upstream_get(w, s, false)) {
-	case UPSTREAM_READY:
-		exchange_send(w, s);
-		session_run(w, s);
-		break;
-	case UPSTREAM_CONNECTING:
-	case UPSTREAM_QUEUED: break;
-	default: exchange_fail(w, s, TCP_WHY_NO_ROUTE); session_run(w, s);
+	while ((s = e->wait_first)) {
+		upstream_unqueue(w, s);
+		switch (upstream_get(w, s, false)) {
+		case UPSTREAM_READY:
+			exchange_send(w, s);
+			session_run(w, s);
+			return;
+		case UPSTREAM_CONNECTING:
+		case UPSTREAM_QUEUED: return;
+		default: exchange_fail(w, s, TCP_WHY_NO_ROUTE); session_run(w, s);
+		}
 	}
 }
 

@@ -144,9 +144,7 @@ struct worker *worker_init(void *memory, const struct worker_env *env, struct sn
 static void release_buffers(struct session *s)
 {
 	bufq_clear(&s->head);
-	if (s->raw)
-		buf_free(s->raw);
-	s->raw = NULL;
+	bufq_clear(&s->raw);
 }
 
 void worker_fini(struct worker *w)

@@ -60,6 +60,7 @@ struct session {
 	bool retried;      /* the one retry after a reset on a reused connection is spent */
 	bool waiting;      /* in the queue of an endpoint */
 	bool active;       /* counted in HTTP_ACTIVE */
+	bool interim;      /* a 1xx response was sent on: too late to try again */
 
 	uint32_t head_len;       /* bytes of the request head */
 	uint32_t unsent;         /* LINGER: bytes not yet acknowledged when the timer fired last */
@@ -72,7 +73,8 @@ struct session {
 
 	struct http1_body req_body, resp_body;
 	struct bufq head; /* request head as it goes out, when it must wait for a connection */
-	struct buf *raw;  /* copy of the request head for %REQ()% in response operations; or NULL */
+	struct bufq raw; /* copy of the request head for %REQ()% in response operations; or empty */
+	uint64_t request_id[2]; /* random bytes, the same for every try */
 
 	/* The route, valid while snap is held. */
 	struct snapshot *snap;

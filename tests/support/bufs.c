@@ -29,7 +29,9 @@ static struct buf *give(struct buf_pool *pool, size_t room)
 {
 	struct owner *o;
 
-	if (pool->live >= pool->limit) {
+	pool->asked++;
+	if (pool->live >= pool->limit ||
+	    (pool->asked >= pool->fail_first && pool->asked <= pool->fail_last)) {
 		pool->refused++;
 		return NULL;
 	}

@@ -18,6 +18,8 @@ struct buf_pool {
 	uint64_t total;   /* buffers ever given */
 	uint32_t room;    /* bytes behind the headroom; 0: BUFS_ROOM */
 	bool poison;      /* fill with a pattern when given and when freed */
+	uint64_t fail_first, fail_last; /* calls of buf_alloc() that get NULL, from 1; 0: none */
+	uint64_t asked;                 /* calls so far */
 };
 
 /** A pool with a limit, poisoning. */
