@@ -2,7 +2,7 @@
 /*
  * Match blocks to clauses, and their uri conditions to one database a virtual host.
  *
- * A regular expression is compiled with HS_FLAG_UTF8 between ^(?: and )\z, which together give RE2's
+ * A regular expression is compiled with HS_FLAG_UTF8 between ^(?: and \E)\z, which together give RE2's
  * full match; workers never scan a string that is not valid UTF-8 (core/condition.h). Literals are
  * compiled as bytes. Why, and when there is no database: docs/decisions/0020-matching.md.
  */
@@ -21,9 +21,10 @@
 
 /* ---- strings ---------------------------------------------------------------------------- */
 
+/* \E ends a \Q that the pattern leaves open, as its end does in RE2; else it means nothing. */
 static const char *regex_pattern(struct build *b, const char *regex)
 {
-	return arena_printf(&b->scratch, "^(?:%s)\\z", regex);
+	return arena_printf(&b->scratch, "^(?:%s\\E)\\z", regex);
 }
 
 static void say_bad_regex(struct build *b, const struct istio_text *regex, const char *why)

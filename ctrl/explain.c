@@ -452,19 +452,26 @@ static bool all_redirect(const struct entrances *l, const struct entrance *liste
 	return true;
 }
 
-static void set_https_redirect(struct explain *e, json_t *out)
+static void set_https_redirect(json_t *out, const char *location)
 {
 	json_object_set_new(out, "outcome", json_string("redirect"));
 	json_object_set_new(out, "chosen",
 	                    json_pack("{s:s, s:s, s:i, s:s}", "rule", "tls.httpsRedirect", "action",
-	                              "redirect", "status", 301, "location",
-	                              explain_https_location(e)));
+	                              "redirect", "status", 301, "location", location));
+}
+
+/* Every server of the port redirects: Host stays as it is, with its port. */
+static const char *https_location(struct explain *e)
+{
+	return arena_printf(&e->arena, "https://%s%s%s%s", e->authority, e->path,
+	                    e->query ? "?" : "", e->query ? e->query : "");
 }
 
 static void choose(struct explain *e, json_t *out)
 {
 	struct entrances l = all_entrances(e);
 	const struct entrance *listener = reached(e, &l);
+	static const struct istio_redirect to_https = {.scheme = {.s = "https"}};
 	char addr[IP_ADDR_TEXT_MAX];
 
 	if (!listener) {
@@ -477,7 +484,7 @@ static void choose(struct explain *e, json_t *out)
 	                  ip_is_any(&listener->addr) ? "*" : ip_format(&listener->addr, addr),
 	                  "port", (int)listener->port));
 	if (all_redirect(&l, listener)) {
-		set_https_redirect(e, out);
+		set_https_redirect(out, https_location(e));
 		return;
 	}
 	json_t *hosts = listener_hosts(e, &l, listener);
@@ -491,7 +498,7 @@ static void choose(struct explain *e, json_t *out)
 
 		json_object_set_new(out, "host", json_string(name));
 		if (redirects_name(e, &l, listener, name))
-			set_https_redirect(e, out);
+			set_https_redirect(out, explain_location(e, &to_https, listener->port));
 		else
 			try_rules(e, &rules, listener->port, out);
 	}

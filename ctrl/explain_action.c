@@ -373,8 +373,8 @@ static const char *redirect_host(struct explain *e, const struct istio_redirect 
 	return port ? arena_printf(&e->arena, "%s:%u", host, port) : host;
 }
 
-static const char *location(struct explain *e, const struct istio_redirect *r,
-                            uint16_t listener_port)
+const char *explain_location(struct explain *e, const struct istio_redirect *r,
+                             uint16_t listener_port)
 {
 	const char *scheme = r->scheme.s ? r->scheme.s : "http";
 	const char *path = r->uri.s ? r->uri.s : e->path;
@@ -388,12 +388,6 @@ static const char *location(struct explain *e, const struct istio_redirect *r,
 	return arena_printf(&e->arena, "%s://%s%s%s%s", scheme, redirect_host(e, r, scheme, port),
 	                    path, e->query && !has_query ? "?" : "",
 	                    e->query && !has_query ? e->query : "");
-}
-
-const char *explain_https_location(struct explain *e)
-{
-	return arena_printf(&e->arena, "https://%s%s%s%s", e->authority, e->path,
-	                    e->query ? "?" : "", e->query ? e->query : "");
 }
 
 static void set_rewrite(struct explain *e, json_t *out, const struct istio_rewrite *r,
@@ -420,7 +414,8 @@ json_t *explain_action(struct explain *e, const struct istio_object *vs,
 		json_object_set_new(out, "action", json_string("redirect"));
 		json_object_set_new(out, "status",
 		                    json_integer(r->redirect_code.set ? r->redirect_code.v : 301));
-		json_object_set_new(out, "location", json_string(location(e, r, listener_port)));
+		json_object_set_new(out, "location",
+		                    json_string(explain_location(e, r, listener_port)));
 		return out;
 	}
 	if (rule->direct_response) {

@@ -38,7 +38,8 @@ json_t *explain_action(struct explain *e, const struct istio_object *vs,
                        const struct istio_http_route *rule, const struct istio_http_match *m,
                        uint16_t listener_port);
 
-/** "http://host/path" of a redirect to https as Gateway tls.httpsRedirect does it. */
-const char *explain_https_location(struct explain *e);
+/** The Location of a redirect. */
+const char *explain_location(struct explain *e, const struct istio_redirect *r,
+                             uint16_t listener_port);
 
 #endif

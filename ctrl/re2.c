@@ -80,6 +80,8 @@ static void escape(struct scan *s, bool in_class)
 		unicode_class(s);
 	else if (c == 'x')
 		hex_escape(s);
+	else if (c == 'v')
+		fail(s, "\\v is a vertical tab, which no request can hold; leave it out");
 	else if (c >= '1' && c <= '9' && !(c <= '7' && s->p[0] >= '0' && s->p[0] <= '7'))
 		fail(s, "back-references (\\1) are not part of RE2; rewrite without them");
 	else if (c == 'Q' && !in_class) {

@@ -71,6 +71,7 @@ static void what_re2_refuses(void **state)
 		const char *pattern;
 		const char *want;
 	} bad[] = {
+		{"a\\v", "vertical tab"},
 		{"(?=a)", "look-ahead"},
 		{"(?!a)", "look-ahead"},
 		{"(?<=a)", "look-behind"},
