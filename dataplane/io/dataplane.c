@@ -85,15 +85,20 @@ static uint32_t buf_count(const struct node *node)
 	return (uint32_t)RTE_MIN(n, (uint64_t)BUFS_MOST);
 }
 
-static struct eal_need memory_need(const struct node *node)
+/* A pool that PCI devices read keeps each buffer within a page, which wastes most of small pages. */
+static uint32_t need_mib(const struct node *node)
 {
 	uint64_t rings = (uint64_t)2 * node->n_workers * node->n_workers * HANDOFF_RING_FRAMES * 8;
-	uint64_t n = buf_count(node), bytes = pool_buf_bytes(buf_bytes(node));
-	uint64_t huge = rings + n * bytes + n * bytes / 8;
-	uint64_t plain = rings + n * RTE_ALIGN_CEIL(bytes, PAGE_BYTES) + n * sizeof(void *) * 2;
+	uint64_t each = pool_buf_bytes(buf_bytes(node));
 
-	return (struct eal_need){.huge_mib = (uint32_t)(huge / MIB) + 16,
-	                         .plain_mib = (uint32_t)(plain / MIB) + 16};
+	if (eal_has_pci(node) && !node->huge)
+		each = RTE_ALIGN_CEIL(each, PAGE_BYTES);
+	return (uint32_t)((rings + buf_count(node) * (each + each / 16)) / MIB) + 16;
+}
+
+static unsigned int pool_flags(const struct node *node)
+{
+	return (eal_is_crowded(node) ? POOL_CROWDED : 0u) | (eal_has_pci(node) ? 0u : POOL_PACKED);
 }
 
 /* ---- starting, step by step -------------------------------------------------------------- */
@@ -133,7 +138,7 @@ static int make_pools(const struct node *node, char *err, size_t err_size)
 		if (!share[s])
 			continue;
 		snprintf(name, sizeof(name), "weir_bufs_%u", s);
-		plane->pools[s] = pool_new(name, n, buf_bytes(node), (int)s, eal_is_crowded(node));
+		plane->pools[s] = pool_new(name, n, buf_bytes(node), (int)s, pool_flags(node));
 		if (plane->pools[s])
 			continue;
 		snprintf(err, err_size,
@@ -380,8 +385,7 @@ static int launch(const struct node *node, struct snapshot *first, char *err, si
 
 static int start_all(const struct node *node, struct snapshot *first, char *err, size_t err_size)
 {
-	struct eal_need need = memory_need(node);
-	int rc = eal_start(node, &need, err, err_size);
+	int rc = eal_start(node, need_mib(node), err, err_size);
 
 	if (rc < 0)
 		return rc;

@@ -115,24 +115,24 @@ static uint64_t free_huge_mib(uint32_t page_kib)
 	return (uint64_t)n * page_kib / 1024;
 }
 
-static void add_memory(struct args *a, const struct node *node, const struct eal_need *need,
-                       char *say, size_t say_size)
+static void add_memory(struct args *a, const struct node *node, uint32_t need_mib, char *say,
+                       size_t say_size)
 {
 	bool huge = node->huge;
 	uint64_t free_mib = free_huge_mib(2048) + free_huge_mib(1048576);
 
-	if (huge && free_mib < need->huge_mib) {
+	if (huge && free_mib < need_mib) {
 		snprintf(say, say_size,
 		         "running without hugepages: %llu MiB of them are free and %u MiB wanted "
 		         "(sysctl vm.nr_hugepages=%u gives enough)",
-		         (unsigned long long)free_mib, need->huge_mib, need->huge_mib / 2 + 8);
+		         (unsigned long long)free_mib, need_mib, need_mib / 2 + 8);
 		huge = false;
 	}
 	if (!huge)
 		add(a, "--no-huge");
 	if (!huge || node->memory_mib) {
 		add(a, "-m");
-		add(a, "%u", node->memory_mib ? node->memory_mib : need->plain_mib + NO_HUGE_MIB);
+		add(a, "%u", node->memory_mib ? node->memory_mib : need_mib + NO_HUGE_MIB);
 	}
 	/* EAL refuses --in-memory without hugepages; there the memory has no files anyway */
 	if (node->in_memory)
@@ -141,19 +141,29 @@ static void add_memory(struct args *a, const struct node *node, const struct eal
 
 /* ---- devices ----------------------------------------------------------------------------- */
 
+static bool is_pci(const struct node_port *p)
+{
+	return strncmp(p->device, "net_", 4) != 0;
+}
+
+bool eal_has_pci(const struct node *node)
+{
+	for (uint32_t i = 0; i < node->n_ports; i++)
+		if (is_pci(&node->ports[i]))
+			return true;
+	return false;
+}
+
 /* PCI devices are looked for only when one is named, and then only those. */
 static void add_devices(struct args *a, const struct node *node)
 {
-	bool pci = false;
-
 	for (uint32_t i = 0; i < node->n_ports; i++) {
-		if (strncmp(node->ports[i].device, "net_", 4) == 0)
+		if (!is_pci(&node->ports[i]))
 			continue;
 		add(a, "-a");
 		add(a, "%s", node->ports[i].device);
-		pci = true;
 	}
-	if (pci)
+	if (eal_has_pci(node))
 		return;
 	add(a, "--no-pci");
 	/* contiguous pools, which AF_XDP's frame area needs; no device reads physical addresses */
@@ -177,7 +187,7 @@ static void hush(const char *library, const char *function)
 		dlclose(handle);
 }
 
-int eal_start(const struct node *node, const struct eal_need *need, char *say, size_t say_size)
+int eal_start(const struct node *node, uint32_t need_mib, char *say, size_t say_size)
 {
 	struct args *a = calloc(1, sizeof(*a));
 	char *words[ARGS_MAX + 1];
@@ -187,7 +197,7 @@ int eal_start(const struct node *node, const struct eal_need *need, char *say, s
 		return -ENOMEM;
 	add(a, "weir");
 	add_lcores(a, node);
-	add_memory(a, node, need, say, say_size);
+	add_memory(a, node, need_mib, say, say_size);
 	add_devices(a, node);
 	add(a, "--no-telemetry");
 	if (node->file_prefix) {

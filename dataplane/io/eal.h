@@ -26,20 +26,14 @@ void eal_log_explain(struct eal_log *log, char *err, size_t err_size);
 /** Messages are printed again, errors only. */
 void eal_log_end(struct eal_log *log);
 
-/* Memory in MiB. Pools want more of ordinary pages: no buffer crosses the border of a page. */
-struct eal_need {
-	uint32_t huge_mib;
-	uint32_t plain_mib;
-};
-
 /**
  * Start EAL. At most once in a process (DPDK's own limit).
  *
- * @param need  memory that pools and rings will want
+ * @param need_mib  memory that pools and rings will want
  * @param say       receives one sentence: why it failed, or a warning, or nothing
  * @return          0 or -errno
  */
-int eal_start(const struct node *node, const struct eal_need *need, char *say, size_t say_size);
+int eal_start(const struct node *node, uint32_t need_mib, char *say, size_t say_size);
 
 void eal_stop(void);
 
@@ -49,7 +43,10 @@ static inline unsigned int eal_lcore(uint32_t worker)
 	return worker + 1;
 }
 
-/** Does another worker run on the same CPU as this one? */
+/** Is one of the ports a PCI device? */
+bool eal_has_pci(const struct node *node);
+
+/** Do several workers run on one CPU? */
 bool eal_is_crowded(const struct node *node);
 
 #endif

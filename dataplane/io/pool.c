@@ -7,10 +7,15 @@
 /* Buffers a worker keeps for itself before it goes to the common ring (mempool cache). */
 #define CACHE_BUFS 256
 
+static uint32_t element_bytes(uint16_t data_bytes)
+{
+	return (uint32_t)sizeof(struct rte_mbuf) + POOL_PRIV_BYTES + RTE_PKTMBUF_HEADROOM +
+	       data_bytes;
+}
+
 size_t pool_buf_bytes(uint16_t data_bytes)
 {
-	return sizeof(struct rte_mbuf) + POOL_PRIV_BYTES + RTE_PKTMBUF_HEADROOM + data_bytes +
-	       sizeof(struct rte_mempool_objhdr) + RTE_CACHE_LINE_SIZE;
+	return rte_mempool_calc_obj_size(element_bytes(data_bytes), 0, NULL);
 }
 
 static void set_bounds(struct rte_mempool *mp, void *arg, void *obj, unsigned int i)
@@ -27,17 +32,42 @@ static void set_bounds(struct rte_mempool *mp, void *arg, void *obj, unsigned in
 	b->data = b->head + BUF_HEADROOM;
 }
 
+static int fill(struct rte_mempool *mp, uint16_t data_bytes, unsigned int flags)
+{
+	struct rte_pktmbuf_pool_private room = {
+		.mbuf_data_room_size = (uint16_t)(data_bytes + RTE_PKTMBUF_HEADROOM),
+		.mbuf_priv_size = POOL_PRIV_BYTES};
+	int rc = rte_mempool_set_ops_byname(mp, flags & POOL_CROWDED ? "ring_mt_rts" : "ring_mp_mc",
+	                                    NULL);
+
+	if (rc < 0)
+		return rc;
+	rte_pktmbuf_pool_init(mp, &room);
+	rc = rte_mempool_populate_default(mp);
+	if (rc < 0)
+		return rc;
+	rte_mempool_obj_iter(mp, rte_pktmbuf_init, NULL);
+	rte_mempool_obj_iter(mp, set_bounds, NULL);
+	return 0;
+}
+
 struct buf_pool *pool_new(const char *name, uint32_t n, uint16_t data_bytes, int socket,
-                          bool crowded)
+                          unsigned int flags)
 {
 	uint32_t cache = n / 4 < CACHE_BUFS ? n / 4 : CACHE_BUFS;
-	struct rte_mempool *mp = rte_pktmbuf_pool_create_by_ops(
-		name, n, cache, POOL_PRIV_BYTES, (uint16_t)(data_bytes + RTE_PKTMBUF_HEADROOM),
-		socket, crowded ? "ring_mt_rts" : "ring_mp_mc");
+	struct rte_mempool *mp = rte_mempool_create_empty(
+		name, n, element_bytes(data_bytes), cache, sizeof(struct rte_pktmbuf_pool_private),
+		socket, flags & POOL_PACKED ? RTE_MEMPOOL_F_NO_IOVA_CONTIG : 0);
+	int rc;
 
 	if (!mp)
 		return NULL;
-	rte_mempool_obj_iter(mp, set_bounds, NULL);
+	rc = fill(mp, data_bytes, flags);
+	if (rc < 0) {
+		rte_mempool_free(mp);
+		rte_errno = -rc;
+		return NULL;
+	}
 	return (struct buf_pool *)mp;
 }
 

@@ -35,6 +35,15 @@ static inline struct rte_mbuf *pool_mbuf(const struct buf *b)
 	return (struct rte_mbuf *)((uintptr_t)b - sizeof(struct rte_mbuf));
 }
 
+enum pool_flag {
+	/* Several threads of one CPU use it: take turns without waiting for a thread that the kernel has
+	 * put aside. */
+	POOL_CROWDED = 1 << 0,
+	/* No device reads the buffers by physical address: they may cross the borders of pages. AF_XDP
+	 * needs this: it takes the pool for one array of buffers without gaps. */
+	POOL_PACKED = 1 << 1,
+};
+
 /** Memory of one buffer with this data room (bytes after the headroom), mempool's header included. */
 size_t pool_buf_bytes(uint16_t data_bytes);
 
@@ -43,12 +52,11 @@ size_t pool_buf_bytes(uint16_t data_bytes);
  * @param n           buffers
  * @param data_bytes  data room of a buffer, without headroom
  * @param socket      memory socket, or SOCKET_ID_ANY
- * @param crowded     several threads of one CPU use it: wait in turns, not by spinning on a thread that
- *                    the kernel has put aside
+ * @param flags       enum pool_flag
  * @return            NULL: no memory; rte_errno says why
  */
 struct buf_pool *pool_new(const char *name, uint32_t n, uint16_t data_bytes, int socket,
-                          bool crowded);
+                          unsigned int flags);
 
 /** NULL is fine. Nobody may hold a buffer any more. */
 void pool_free(struct buf_pool *p);

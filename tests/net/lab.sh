@@ -25,7 +25,7 @@
 #   lab_account               every received packet is in one counter
 #
 # LAB_BAD_EDGE and LAB_BAD_BACK, when set before lab_up, make the wire of that port a bad one: "LOSS
-# DUPLICATE REORDER" in 1/10,000 of the frames.
+# DUPLICATE REORDER [VLAN]", the first three in 1/10,000 of the frames.
 
 LAB_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 LAB_BUILD=${LAB_BUILD:-$LAB_ROOT/build}
@@ -93,8 +93,8 @@ lab_link() {
 	done
 }
 
-# lab_wire NS1 IF1 NS2 IF2 [LOSS DUPLICATE REORDER]: a link, or with rates (in 1/10,000) a bad one, which
-# goes through a namespace of its own.
+# lab_wire NS1 IF1 NS2 IF2 [LOSS DUPLICATE REORDER [VLAN]]: a link, or with rates (in 1/10,000) a bad one,
+# which goes through a namespace of its own. VLAN: the tag that frames carry on the second half.
 lab_wire() {
 	local middle=bad-$2
 	if [ $# = 4 ]; then
@@ -106,7 +106,7 @@ lab_wire() {
 	lab_link "$1" "$2" "$middle" near
 	lab_link "$middle" far "$3" "$4"
 	lab_spawn "$middle" "$lab_dir/lossy.log" taskset -c "$lab_other_cpus" \
-		"$(lab_program tests/lossy)" near far "$5" "$6" "$7" 1
+		"$(lab_program tests/lossy)" near far "$5" "$6" "$7" 1 ${8:+"$8"}
 }
 
 lab_address() {
@@ -497,6 +497,11 @@ lab_until() {
 # counter NAME: sum over the workers
 counter() {
 	ctl counters -A -o json | jq --arg n "$1" '.counters[] | select(.name == $n).sum'
+}
+
+# lab_ends NAME: packets that ended there, all workers together
+lab_ends() {
+	ctl drops -A -o json | jq --arg n "$1" '.ends[] | select(.name == $n).sum'
 }
 
 # picks DESTINATION-SUBSET: requests that the split of route canary sent to a subset since it began

@@ -2,7 +2,9 @@
 /*
  * A bad wire: passes frames between two interfaces and loses, doubles and delays some of them.
  *
- *   lossy IF1 IF2 LOSS DUPLICATE REORDER SEED      rates in 1/10,000 of the frames, each direction
+ *   lossy IF1 IF2 LOSS DUPLICATE REORDER SEED [VLAN]     rates in 1/10,000 of the frames, each direction
+ *
+ * With VLAN, frames carry this tag on IF2 and none on IF1; untagged frames from IF2 go no further.
  *
  * A frame that is to be overtaken waits until 1 to 8 others have passed, or 2 ms. The same seed and the
  * same order of frames give the same losses. On SIGTERM prints what it did and ends.
@@ -14,6 +16,7 @@
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdalign.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -24,6 +27,8 @@
 #include <unistd.h>
 
 #define FRAME_MAX    2048
+#define MACS_BYTES   12
+#define TAG_BYTES    4
 #define HELD_MAX     64
 #define HOLD_MS      2
 #define SOCKET_BYTES (8 << 20)
@@ -39,6 +44,7 @@ struct held {
 struct wire {
 	int sockets[2];
 	unsigned long loss, duplicate, reorder;
+	uint16_t vlan;
 	uint64_t random;
 	uint64_t passed, lost, doubled, overtaken;
 	int n_held;
@@ -86,6 +92,7 @@ static int open_socket(const char *name)
 
 	if (fd < 0 || addr.sll_ifindex == 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) < 0 ||
+	    setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &one, sizeof(one)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof(size)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof(size)) < 0 ||
 	    bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
@@ -133,12 +140,57 @@ static void hold(struct wire *w, int to, const uint8_t *frame, size_t len)
 	w->overtaken++;
 }
 
+/*
+ * Put the tag on what comes from IF1; frame has TAG_BYTES to spare. The kernel has taken the tag off
+ * what comes from IF2 and says which it was. Returns the new length, 0: not ours.
+ */
+static ssize_t retag(const struct wire *w, int from, uint8_t *frame, ssize_t len, uint16_t was)
+{
+	const uint8_t tag[TAG_BYTES] = {0x81, 0x00, (uint8_t)(w->vlan >> 8), (uint8_t)w->vlan};
+
+	if (w->vlan == 0 || len < MACS_BYTES)
+		return len;
+	if (from == w->sockets[1])
+		return was == w->vlan ? len : 0;
+	memmove(frame + MACS_BYTES + TAG_BYTES, frame + MACS_BYTES, (size_t)len - MACS_BYTES);
+	memcpy(frame + MACS_BYTES, tag, TAG_BYTES);
+	return len + TAG_BYTES;
+}
+
+/* One frame and the number of the tag that it had; 0: none. */
+static ssize_t take(int from, uint8_t *frame, size_t size, uint16_t *vlan)
+{
+	alignas(struct cmsghdr) uint8_t control[CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	struct iovec iov = {frame, size};
+	struct msghdr msg = {.msg_iov = &iov,
+	                     .msg_iovlen = 1,
+	                     .msg_control = control,
+	                     .msg_controllen = sizeof(control)};
+	ssize_t len = recvmsg(from, &msg, 0);
+
+	*vlan = 0;
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); len > 0 && c; c = CMSG_NXTHDR(&msg, c)) {
+		struct tpacket_auxdata aux;
+
+		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
+			continue;
+		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+		if (aux.tp_status & TP_STATUS_VLAN_VALID)
+			*vlan = aux.tp_vlan_tci & 0xfff;
+	}
+	return len;
+}
+
 static void receive(struct wire *w, int from, int to)
 {
 	uint8_t frame[FRAME_MAX];
+	uint16_t vlan;
 	ssize_t len;
 
-	while ((len = recv(from, frame, sizeof(frame), 0)) > 0) {
+	while ((len = take(from, frame, sizeof(frame) - TAG_BYTES, &vlan)) > 0) {
+		len = retag(w, from, frame, len, vlan);
+		if (len == 0)
+			continue;
 		if (happens(w, w->loss)) {
 			w->lost++;
 			continue;
@@ -177,8 +229,8 @@ int main(int argc, char **argv)
 	struct sigaction action = {.sa_handler = end};
 	struct wire *w;
 
-	if (argc != 7) {
-		fprintf(stderr, "usage: lossy IF1 IF2 LOSS DUPLICATE REORDER SEED\n");
+	if (argc != 7 && argc != 8) {
+		fprintf(stderr, "usage: lossy IF1 IF2 LOSS DUPLICATE REORDER SEED [VLAN]\n");
 		return 2;
 	}
 	w = calloc(1, sizeof(*w));
@@ -188,6 +240,7 @@ int main(int argc, char **argv)
 	w->duplicate = strtoul(argv[4], NULL, 10);
 	w->reorder = strtoul(argv[5], NULL, 10);
 	w->random = strtoull(argv[6], NULL, 10) | 1;
+	w->vlan = argc == 8 ? (uint16_t)strtoul(argv[7], NULL, 10) : 0;
 	w->sockets[0] = open_socket(argv[1]);
 	w->sockets[1] = open_socket(argv[2]);
 	sigaction(SIGTERM, &action, NULL);

@@ -26,7 +26,7 @@ static int start(void **state)
 	rte_log_set_global_level(RTE_LOG_ERR);
 	if (rte_eal_init(n, args) < 0)
 		return -1;
-	pool = pool_new("pool", BUFS, ROOM, SOCKET_ID_ANY, true);
+	pool = pool_new("pool", BUFS, ROOM, SOCKET_ID_ANY, POOL_CROWDED | POOL_PACKED);
 	return pool ? 0 : -1;
 }
 
@@ -135,12 +135,28 @@ static void test_copy_too_long(void **state)
 	assert_int_equal(rte_mempool_in_use_count(pool_mempool(pool)), 0);
 }
 
+/* AF_XDP reckons with it: buffer after buffer, no gap at the borders of pages. */
+static void test_packed(void **state)
+{
+	const struct rte_mempool_memhdr *chunk = STAILQ_FIRST(&pool_mempool(pool)->mem_list);
+	struct buf_pool *big = pool_new("big", 5000, ROOM, SOCKET_ID_ANY, POOL_PACKED);
+
+	(void)state;
+	assert_int_equal(pool_mempool(pool)->nb_mem_chunks, 1);
+	assert_true(chunk->len < 4096 * BUFS);
+	assert_non_null(big);
+	chunk = STAILQ_FIRST(&pool_mempool(big)->mem_list);
+	assert_true(chunk->len <= 5000 * pool_buf_bytes(ROOM) + 4096);
+	pool_free(big);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_fresh_buffer), cmocka_unit_test(test_view_is_reset),
 		cmocka_unit_test(test_references),   cmocka_unit_test(test_empty_pool),
 		cmocka_unit_test(test_copy),         cmocka_unit_test(test_copy_too_long),
+		cmocka_unit_test(test_packed),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
