@@ -152,6 +152,9 @@ static int serve(struct program *p)
 	rc = dataplane_start(&p->conf->node, p->control.current, err, sizeof(err));
 	if (rc < 0)
 		goto out;
+	if (*err)
+		log_warning("data-plane", "%s", err);
+	*err = '\0';
 	rc = open_doors(p, err, sizeof(err));
 	if (rc < 0)
 		close_all(p);

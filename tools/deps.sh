@@ -5,13 +5,13 @@
 # This is the one list; docs/install.md shows it.
 
 # to build weir and weirctl
-deps_build="gcc libc6-dev meson ninja-build pkg-config libdpdk-dev libhyperscan-dev libyaml-dev
+deps_build="gcc libc6-dev meson ninja-build pkg-config libdpdk-dev libhyperscan-dev libpcre2-dev libyaml-dev
 	libjansson-dev libjemalloc-dev libuv1-dev libmicrohttpd-dev libcmocka-dev"
 # for the lab of namespaces: servers, clients, links
 deps_lab="iproute2 ethtool iputils-ping procps util-linux nginx-light libnginx-mod-http-echo curl jq
-	wrk nghttp2-client"
+	wrk nghttp2-client socat python3"
 # for ./check beside both
-deps_check="clang clang-format-14 libclang-rt-14-dev python3 man-db bash-completion"
+deps_check="clang clang-format-14 libclang-rt-14-dev bash-completion mandoc shellcheck"
 
 # for bench/path beside the first two: whom Weir is compared with
 deps_bench="haproxy"

@@ -15,7 +15,7 @@
  *
  * @param node   kept by reference until dataplane_stop()
  * @param first  snapshot the workers start with (may have no listeners)
- * @param err    receives one sentence when it fails
+ * @param err    receives one sentence when it fails, or a warning, or nothing
  * @return       0, or -errno with nothing left running
  */
 int dataplane_start(const struct node *node, struct snapshot *first, char *err, size_t err_size);
