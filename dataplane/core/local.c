@@ -62,13 +62,12 @@ void local_reply(struct worker *w, struct session *s, const struct local_reply *
 }
 
 /* Where the field lines of a reply are put together: the end of the scratch. */
-static struct http1_out extra_out(struct worker *w, const char *name)
+static struct http1_out extra_out(struct worker *w, struct str name)
 {
 	char *line = w->scratch + WORKER_SCRATCH_BYTES - EXTRA_MAX;
-	size_t n = strlen(name);
 
-	memcpy(line, name, n);
-	return (struct http1_out){.p = line + n, .cap = EXTRA_MAX - n - 2};
+	memcpy(line, name.p, name.len);
+	return (struct http1_out){.p = line + name.len, .cap = EXTRA_MAX - name.len - 2};
 }
 
 static void reply_location(struct worker *w, struct session *s, struct http1_out *out,
@@ -88,7 +87,7 @@ static void reply_location(struct worker *w, struct session *s, struct http1_out
 
 void local_redirect(struct worker *w, struct session *s, const struct route *route)
 {
-	struct http1_out out = extra_out(w, "location: ");
+	struct http1_out out = extra_out(w, STR("location: "));
 
 	http1_write_location(&w->request, route->redirect,
 	                     __builtin_bswap16(tcp_peer(s->conn)->lport), &out);
@@ -100,7 +99,7 @@ void local_redirect(struct worker *w, struct session *s, const struct route *rou
 
 void local_https(struct worker *w, struct session *s)
 {
-	struct http1_out out = extra_out(w, "location: ");
+	struct http1_out out = extra_out(w, STR("location: "));
 
 	http1_write_https_location(&w->request, &out);
 	reply_location(w, s, &out, &(struct local_reply){.status = 301});

@@ -55,6 +55,21 @@ void session_reset(struct worker *w, struct session *s)
 	session_close(w, s);
 }
 
+/* Answer what is no request, and read no further. */
+static void refuse(struct worker *w, struct session *s, uint16_t status)
+{
+	const struct local_reply r = {.status = status, .close = true};
+
+	worker_count(w, COUNT_HTTP_REQUESTS);
+	worker_count(w, COUNT_HTTP_ACTIVE);
+	worker_count(w, COUNT_HTTP_BAD_REQUEST);
+	s->active = true;
+	s->is_head = false;
+	s->head_kept = false;
+	http1_body_init(&s->req_body, HTTP1_BODY_NONE, 0);
+	local_reply(w, s, &r);
+}
+
 /* ---- time -------------------------------------------------------------------------------- */
 
 static uint64_t sooner(uint64_t a, uint64_t b)
@@ -96,9 +111,13 @@ void session_arm(struct worker *w, struct session *s)
 		timer_arm(&w->wheel, &s->timer, due);
 }
 
+/* The route's time is over, or nothing has moved for too long: then 408 if the client owes us bytes. */
 static void give_up_waiting(struct worker *w, struct session *s)
 {
-	const struct local_reply late = {.status = 504, .body = STR("upstream request timeout")};
+	bool late = route_deadline(s) <= w->now_us;
+	const struct local_reply reply = {.status = s->request_end_us ? 504 : 408,
+	                                  .body = late ? STR("upstream request timeout")
+	                                               : STR("stream timeout")};
 
 	worker_count(w, COUNT_HTTP_TIMEOUT);
 	if (s->resp_started) {
@@ -106,7 +125,7 @@ static void give_up_waiting(struct worker *w, struct session *s)
 		session_reset(w, s);
 		return;
 	}
-	local_reply(w, s, &late);
+	local_reply(w, s, &reply);
 	session_run(w, s);
 }
 
@@ -147,8 +166,14 @@ void session_timer(struct worker *w, struct session *s)
 	case SESSION_EXCHANGE: give_up_waiting(w, s); return;
 	case SESSION_LINGER: linger_more(w, s); return;
 	case SESSION_TUNNEL: session_reset(w, s); return;
-	default: session_close(w, s); return;
+	default: break;
 	}
+	if (!s->scanned) {
+		session_close(w, s);
+		return;
+	}
+	refuse(w, s, 408);
+	session_run(w, s);
 }
 
 /* ---- reading heads ----------------------------------------------------------------------- */
@@ -178,20 +203,6 @@ static bool empty_line_after(const struct bufq *q, uint32_t from)
 		back = 0;
 	}
 	return false;
-}
-
-static void refuse(struct worker *w, struct session *s, uint16_t status)
-{
-	const struct local_reply r = {.status = status, .close = true};
-
-	worker_count(w, COUNT_HTTP_REQUESTS);
-	worker_count(w, COUNT_HTTP_ACTIVE);
-	worker_count(w, COUNT_HTTP_BAD_REQUEST);
-	s->active = true;
-	s->is_head = false;
-	s->head_kept = false;
-	http1_body_init(&s->req_body, HTTP1_BODY_NONE, 0);
-	local_reply(w, s, &r);
 }
 
 static void remember_request(struct worker *w, struct session *s, size_t head_len)

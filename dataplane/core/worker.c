@@ -14,6 +14,8 @@
 
 #include <stddef.h>
 
+#define HEAD_END "\r\n\r\n"
+
 #define NEIGHS_MAX 4096 /* next hops and on-link endpoints of one worker */
 
 /* How one block of memory is divided; every piece starts at a cache line. */
@@ -172,7 +174,7 @@ static bool peek_tcp(const struct buf *b, struct pkt *p)
 	if (f[12] == 0x81 && f[13] == 0x00)
 		at = 18;
 	if (f[at - 2] == 0x08 && f[at - 1] == 0x00) {
-		size_t ihl = (f[at] & 15u) * 4u;
+		size_t ihl = (size_t)(f[at] & 15u) * 4;
 
 		if (f[at + 9] != 6 || (f[at + 6] & 0x3f) || f[at + 7] || ihl < 20 ||
 		    b->len < at + ihl + 4)
@@ -395,15 +397,18 @@ char *worker_contiguous(struct worker *w, const struct bufq *q, char *room, size
 {
 	size_t max = w->node->limits.header_bytes, n = 0;
 
-	if (q->first == q->last) {
+	/* Not more than the head when that can be seen: what follows may be long. */
+	if (q->first == q->last || memmem(q->first->data, q->first->len, HEAD_END, 4)) {
 		*len = q->first->len < max ? q->first->len : max;
 		return (char *)q->first->data;
 	}
 	for (const struct buf *b = q->first; b && n < max; b = b->next) {
-		size_t part = b->len < max - n ? b->len : max - n;
+		size_t part = b->len < max - n ? b->len : max - n, back = n < 3 ? 0 : n - 3;
 
 		memcpy(room + n, b->data, part);
 		n += part;
+		if (memmem(room + back, n - back, HEAD_END, 4))
+			break;
 	}
 	*len = n;
 	return room;

@@ -244,7 +244,8 @@ bool worker_send_bytes(struct worker *w, struct tcp_conn *c, const char *p, size
 /** Copy bytes into fresh buffers at the end of q; false when the pool is empty (q as before). */
 bool worker_copy_bytes(struct worker *w, struct bufq *q, const char *p, size_t len);
 /**
- * The first bytes of a receive queue as one piece: in place when one buffer holds all, else gathered.
+ * The first bytes of a receive queue as one piece, at least to the end of the head that they begin
+ * with, if that is there: in place when one buffer holds it, else gathered.
  *
  * @param room  gather_request or gather_response
  * @param len   bytes on return, at most limits.header_bytes

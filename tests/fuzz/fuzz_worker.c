@@ -7,7 +7,7 @@
  *   's' n bytes   the servers answer with bytes  'C' 'S'       client, servers: orderly end
  *   'R' 'T'       client, servers: reset         't' n         n x 100 ms pass
  *   'o'           the client opens another connection
- *   'w'           another snapshot is published
+ *   'w'           another snapshot is published, one that accepts HTTP/1.0
  *
  * n is one byte; for 'f', 'c' and 's' it counts units of 8 bytes. Afterwards everything must close by
  * itself, with the books in order.
@@ -155,6 +155,7 @@ static void set_up(struct stage *s)
 	memset(s, 0, sizeof(*s));
 	world_init(&s->world, 1);
 	weir_init(&s->weir, &s->world, 1, false);
+	s->weir.after.listener.accept_http10 = true;
 	host_init(&s->client.host, &s->world, &c);
 	c.listen_port = 80;
 	c.address = "10.0.0.11";
