@@ -354,28 +354,41 @@ static bool on_link(const struct node_port *port, const struct ip_addr *addr)
 	return false;
 }
 
-static void add_route(struct reader *r, uint32_t port, struct node_prefix to, struct ip_addr via)
+/* A route of a port, written at a place of the file. */
+static void add_route(struct reader *r, uint32_t port, const struct conf_route *route,
+                      struct where at)
 {
 	struct node *node = &r->conf->node;
 	const struct conf_port *p = &r->conf->ports[port];
 	char text[IP_ADDR_TEXT_MAX];
 
-	if (!on_link(&p->node, &via))
-		diag_error(
-			r->diags, p->at, "CONF_ROUTE",
-			"next hop %s is on no network of port %s; give the port an address there",
-			ip_format(&via, text), p->node.name);
-	else if (ip_is_v4(&to.addr) != ip_is_v4(&via))
-		diag_error(r->diags, p->at, "CONF_ROUTE",
+	if (!on_link(&p->node, &route->via))
+		diag_error(r->diags, at, "CONF_ROUTE",
+		           "next hop %s is not on a network of port %s; give the port an address "
+		           "there",
+		           ip_format(&route->via, text), p->node.name);
+	else if (ip_is_v4(&route->to.addr) != ip_is_v4(&route->via))
+		diag_error(r->diags, at, "CONF_ROUTE",
 		           "next hop %s is of another address family than its destination",
-		           ip_format(&via, text));
+		           ip_format(&route->via, text));
 	else if (node->n_routes == NODE_ROUTES_MAX)
-		diag_error(r->diags, p->at, "CONF_ROUTE", "more than %d routes", NODE_ROUTES_MAX);
+		diag_error(r->diags, at, "CONF_ROUTE", "more than %d routes", NODE_ROUTES_MAX);
 	else
-		node->routes[node->n_routes++] = (struct node_route){to, via, (uint8_t)port};
+		node->routes[node->n_routes++] =
+			(struct node_route){route->to, route->via, (uint8_t)port};
 }
 
-static void finish_port(struct reader *r, uint32_t index)
+/* Element i of a list, or what stands in place of a list of one. */
+static const struct tree_node *element(const struct tree_node *list, uint32_t i)
+{
+	const struct tree_node *node = list->kind == TREE_LIST ? list->first : list;
+
+	for (; i > 0 && node->next; i--)
+		node = node->next;
+	return node;
+}
+
+static void finish_port(struct reader *r, uint32_t index, const struct tree_node *tree)
 {
 	struct conf_port *p = &r->conf->ports[index];
 
@@ -385,21 +398,22 @@ static void finish_port(struct reader *r, uint32_t index)
 		const struct node_port *other = &r->conf->ports[i].node;
 
 		if (strcmp(other->name, p->node.name) == 0)
-			diag_error(r->diags, p->at, "CONF_TWICE", "two ports are named %s",
+			diag_error(r->diags, tree->where, "CONF_TWICE", "two ports are named %s",
 			           other->name);
 		if (strcmp(other->device, p->node.device) == 0)
-			diag_error(r->diags, p->at, "CONF_TWICE", "two ports use the device %s",
-			           other->device);
+			diag_error(r->diags, tree->where, "CONF_TWICE",
+			           "two ports use the device %s", other->device);
 	}
 	for (uint32_t i = 0; i < p->n_gateways; i++) {
-		struct node_prefix all = {{{{0}}}, 0};
+		struct conf_route all = {.via = p->gateways[i]};
 
-		if (ip_is_v4(&p->gateways[i]))
-			all = (struct node_prefix){ip_from_v4(0), 96};
-		add_route(r, index, all, p->gateways[i]);
+		if (ip_is_v4(&all.via))
+			all.to = (struct node_prefix){ip_from_v4(0), 96};
+		add_route(r, index, &all, element(tree_get(tree, "gateway"), i)->where);
 	}
 	for (uint32_t i = 0; i < p->n_routes; i++)
-		add_route(r, index, p->routes[i].to, p->routes[i].via);
+		add_route(r, index, &p->routes[i],
+		          tree_get(element(tree_get(tree, "routes"), i), "via")->where);
 	r->conf->node.ports[index] = p->node;
 }
 
@@ -423,32 +437,86 @@ static void choose_cores(struct node *node)
 		node->worker_cores[node->n_workers++] = (uint16_t)(first < 0 ? 0 : first);
 }
 
+/* Where a key is written; its section, or the file, when it has its default. */
+static struct where place_of(const struct tree_node *root, const char *section, const char *key)
+{
+	const struct tree_node *map = tree_get(root, section), *node = tree_get(map, key);
+
+	return node ? node->where : map ? map->where : root->where;
+}
+
+/* A worker finds the owner of a packet by its port, so both ranges have to be apart (steer.h). */
+static void check_source_ports(struct reader *r, const struct tree_node *root)
+{
+	const struct conf *c = r->conf;
+	uint16_t min = c->node.source_port_min, max = c->node.source_port_max;
+
+	if (min >= max) {
+		diag_error(r->diags, place_of(root, "sources", "port_min"), "CONF_ORDER",
+		           "sources.port_min %u is not below sources.port_max %u", min, max);
+		return;
+	}
+	for (uint32_t i = 0; i < c->n_listeners; i++) {
+		const struct tree_node *listener = element(tree_get(root, "listeners"), i);
+
+		if (c->listeners[i].port < min || c->listeners[i].port > max)
+			continue;
+		diag_error(r->diags, tree_get(listener, "port")->where, "CONF_OVERLAP",
+		           "listener port %u is among the source ports %u to %u; set "
+		           "sources.port_min and sources.port_max apart from the listeners",
+		           c->listeners[i].port, min, max);
+	}
+}
+
+static void check_limits(struct reader *r, const struct tree_node *root)
+{
+	const struct node_limits *l = &r->conf->node.limits;
+	const char *key =
+		tree_get(tree_get(root, "limits"), "receive_buffer") ? "receive_buffer" : "header";
+
+	if (l->rcvbuf_bytes / 2 < l->header_bytes)
+		diag_error(r->diags, place_of(root, "limits", key), "CONF_TOO_SMALL",
+		           "limits.receive_buffer %u is less than twice limits.header %u: a head "
+		           "might never fit into it; give at least %u bytes",
+		           l->rcvbuf_bytes, l->header_bytes, 2 * l->header_bytes);
+}
+
+/* What lies in the devices' queues is not there for packets on their way. */
+static void check_buffers(struct reader *r, const struct tree_node *root)
+{
+	const struct node *n = &r->conf->node;
+	uint64_t need = 0;
+
+	for (uint32_t i = 0; i < n->n_ports; i++) {
+		const struct node_port *p = &n->ports[i];
+
+		need += (uint64_t)(p->rx_queues ? p->rx_queues : n->n_workers) * p->rx_descs +
+		        (uint64_t)n->n_workers * p->tx_descs;
+	}
+	if (n->mempool_bufs != 0 && n->mempool_bufs <= need)
+		diag_error(r->diags, place_of(root, "memory", "buffers"), "CONF_TOO_SMALL",
+		           "memory.buffers %u is not more than the %" PRIu64
+		           " descriptors of the ports' queues; give more, or 0 to have it computed",
+		           n->mempool_bufs, need);
+}
+
 static void finish(struct reader *r, const struct tree_node *root)
 {
 	struct conf *c = r->conf;
-	const struct tree_node *ports = tree_get(root, "ports");
 
 	if (c->n_ports == 0)
 		diag_error(r->diags, root->where, "CONF_MISSING",
 		           "no ports; give at least one network port under \"ports\"");
-	if (c->node.source_port_min > c->node.source_port_max)
-		diag_error(r->diags, root->where, "CONF_ORDER",
-		           "sources.port_min %u is above sources.port_max %u",
-		           c->node.source_port_min, c->node.source_port_max);
 	if (r->diags->n_errors)
 		return;
+	check_source_ports(r, root);
+	check_limits(r, root);
 	c->node.n_ports = c->n_ports;
-	for (uint32_t i = 0; i < c->n_ports; i++) {
-		const struct tree_node *node = ports->first;
-
-		for (uint32_t skip = i; skip > 0; skip--)
-			node = node->next;
-		c->ports[i].at = node->where;
-		finish_port(r, i);
-		c->ports[i].at = (struct where){0}; /* the tree goes away */
-	}
+	for (uint32_t i = 0; i < c->n_ports; i++)
+		finish_port(r, i, element(tree_get(root, "ports"), i));
 	if (c->node.n_workers == 0)
 		choose_cores(&c->node);
+	check_buffers(r, root);
 	if (c->n_listeners == 0)
 		c->listeners[c->n_listeners++].port = 80;
 	c->node.eal_args = c->eal_args;

@@ -29,7 +29,6 @@ struct conf_port {
 	uint32_t n_gateways, n_routes;
 	struct ip_addr gateways[CONF_GATEWAYS_MAX];
 	struct conf_route routes[NODE_ROUTES_MAX];
-	struct where at;
 };
 
 struct conf_listener {

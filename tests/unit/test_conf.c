@@ -163,9 +163,33 @@ static void errors_teach(void **state)
 	         "weir.yaml:2:10: error: drain \"5\" is not right; give a time "
 	         "from 0s to 24h"},
 		{"ports:\n- device: a\n  gateway: 10.0.0.1\n",
-	         "weir.yaml:2:3: error: next hop 10.0.0.1 is on no network of port port0; give the "
-	         "port "
-	         "an address there"},
+	         "weir.yaml:3:12: error: next hop 10.0.0.1 is not on a network of port port0; give "
+	         "the port an address there"},
+		{"ports:\n- device: a\n  name: edge\n  addresses: [10.0.0.1/24]\n"
+	         "  gateway: [10.0.0.9, 'fd00::1']\n",
+	         "weir.yaml:5:23: error: next hop fd00::1 is not on a network of port edge; give "
+	         "the port an address there"},
+		{"ports:\n- device: a\n  addresses: [10.0.0.1/24]\n  routes:\n"
+	         "  - {to: 10.9.0.0/16, via: 10.0.0.9}\n  - {to: 10.9.0.0/16, via: 10.0.1.9}\n",
+	         "weir.yaml:6:28: error: next hop 10.0.1.9 is not on a network of port port0; give "
+	         "the port an address there"},
+		{"ports: [{device: a}]\nlimits:\n  receive_buffer: 100000\n",
+	         "weir.yaml:3:19: error: limits.receive_buffer 100000 is less than twice "
+	         "limits.header 61440: a head might never fit into it; give at least 122880 "
+	         "bytes"},
+		{"ports: [{device: a}]\nlimits: {header: 1Mi}\n",
+	         "weir.yaml:2:18: error: limits.receive_buffer 262144 is less than twice "
+	         "limits.header 1048576: a head might never fit into it; give at least 2097152 "
+	         "bytes"},
+		{"ports: [{device: a}]\nsources: {port_min: 5000, port_max: 5000}\n",
+	         "weir.yaml:2:21: error: sources.port_min 5000 is not below sources.port_max "
+	         "5000"},
+		{"ports: [{device: a}]\nlisteners: [{port: 80}, {port: 32768}]\n",
+	         "weir.yaml:2:32: error: listener port 32768 is among the source ports 32768 to "
+	         "65535; set sources.port_min and sources.port_max apart from the listeners"},
+		{"ports: [{device: a}]\nworkers: [1, 2]\nmemory: {buffers: 4096}\n",
+	         "weir.yaml:3:19: error: memory.buffers 4096 is not more than the 4096 "
+	         "descriptors of the ports' queues; give more, or 0 to have it computed"},
 		{"ports:\n- device: a\n- device: a\n",
 	         "weir.yaml:3:3: error: two ports use the device a"},
 		{"{}",
