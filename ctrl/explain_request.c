@@ -150,12 +150,43 @@ static bool add_header(struct explain *e, const char *line)
 	return true;
 }
 
+/* A token of RFC 9110 section 5.6.2, as the request parser wants it. */
+static bool is_method(const char *text)
+{
+	const char *p = text;
+
+	while (isalnum((unsigned char)*p) || (*p && strchr("!#$%&'*+-.^_`|~", *p)))
+		p++;
+	return p > text && *p == '\0';
+}
+
+/* Why a text is not taken for a URL; NULL: it may be one. */
+static const char *url_problem(const char *url)
+{
+	const char *p = url;
+
+	if (strncasecmp(url, "https://", strlen("https://")) == 0)
+		return "is https, and Weir does not terminate TLS; give http://host[:port]/path";
+	if (strncasecmp(url, "http://", strlen("http://")) != 0)
+		return "is no URL; give http://host[:port]/path";
+	while ((unsigned char)*p > ' ' && *p != 0x7f)
+		p++;
+	return *p ? "has a blank or a control character; write it as %20 or the like" : NULL;
+}
+
 bool explain_read(struct explain *e, const struct explain_request *r, char *err, size_t err_size)
 {
 	size_t scheme = strlen("http://");
+	const char *problem = url_problem(r->url);
 
-	if (strncasecmp(r->url, "http://", scheme) != 0 || strpbrk(r->url, " \r\n\t")) {
-		snprintf(err, err_size, "%s is no URL; give http://host[:port]/path", r->url);
+	if (r->method && !is_method(r->method)) {
+		snprintf(err, err_size,
+		         "\"%.64s\" is no method; give one word like GET, POST or DELETE",
+		         r->method);
+		return false;
+	}
+	if (problem) {
+		snprintf(err, err_size, "%.150s %s", r->url, problem);
 		return false;
 	}
 	const char *authority = r->url + scheme;

@@ -21,6 +21,10 @@
 
 #define PARAMS_MAX 8
 
+#define NO_KIND                                                                 \
+	"\"%.64s\" is not a kind that Weir has; give gateway, virtualservice, " \
+	"destinationrule, serviceentry or workloadentry (gw, vs, dr, se, we)"
+
 enum param_type {
 	PARAM_STRING,
 	PARAM_BOOL,
@@ -273,8 +277,7 @@ static bool take_targets(struct control *c, struct rpc_call *call, struct change
 			return false;
 		}
 		if (!istio_kind_parse(kind, &target->kind)) {
-			rpc_fail(call, RPC_INVALID_PARAMS, NULL,
-			         "\"%.64s\" is not a kind that Weir has", kind);
+			rpc_fail(call, RPC_INVALID_PARAMS, NULL, NO_KIND, kind);
 			return false;
 		}
 		target->ns = ns;
@@ -470,8 +473,7 @@ static void run_get(struct control *c, struct rpc_call *call)
 	json_t *items;
 
 	if (kind_text && !istio_kind_parse(kind_text, &kind)) {
-		rpc_fail(call, RPC_INVALID_PARAMS, NULL, "\"%.64s\" is not a kind that Weir has",
-		         kind_text);
+		rpc_fail(call, RPC_INVALID_PARAMS, NULL, NO_KIND, kind_text);
 		return;
 	}
 	if (kind_text)

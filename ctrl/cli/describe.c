@@ -131,7 +131,7 @@ static bool print_endpoints(const json_t *item, const json_t *stats)
 
 static void add_destination(struct table *t, const json_t *route, const json_t *row)
 {
-	char *listeners = json_dumps(json_object_get(route, "listeners"), JSON_COMPACT);
+	char *listeners = objects_text(json_object_get(route, "listeners"));
 
 	table_cell(t, "%s", session_str(route, "name"));
 	table_cell(t, "%s", listeners ? listeners : "");

@@ -394,30 +394,26 @@ enum exit_code run_undrain(struct session *s)
 enum exit_code run_version(struct session *s)
 {
 	json_t *daemon = NULL;
-	enum exit_code code;
-	int rc = client_open(&s->client, s->socket, s->timeout_ms);
+	enum exit_code code, printed;
 
-	if (rc == 0) {
+	if (s->format == FORMAT_TEXT) {
+		puts("weirctl " WEIR_VERSION); /* known whatever becomes of the question */
+		fflush(stdout);
+	}
+	code = session_connect(s);
+	if (code == WEIRCTL_OK)
 		code = ask(s, "version", &daemon);
-		if (code)
-			return code;
+	if (s->format == FORMAT_JSON && (daemon || s->client.fd < 0)) {
+		printed = session_print_json(json_pack("{s:s, s:o}", "weirctl", WEIR_VERSION,
+		                                       "daemon", daemon ? daemon : json_null()));
+		return code ? code : printed;
 	}
-	if (s->format == FORMAT_JSON) {
-		json_t *both = json_pack("{s:s, s:o?}", "weirctl", WEIR_VERSION, "daemon", daemon);
-
-		if (!daemon)
-			json_object_set_new(both, "daemon", json_null());
-		return session_print_json(both);
-	}
-	puts("weirctl " WEIR_VERSION);
-	if (daemon) {
-		print_string(daemon, "name");
-		putchar(' ');
-		print_string(daemon, "version");
-		printf(" (protocol %lld)\n", (long long)session_int(daemon, "protocol"));
-	} else {
-		printf("weir    not reachable at %s: %s\n", s->socket, strerror(-rc));
-	}
+	if (code)
+		return code;
+	print_string(daemon, "name");
+	putchar(' ');
+	print_string(daemon, "version");
+	printf(" (protocol %lld)\n", (long long)session_int(daemon, "protocol"));
 	json_decref(daemon);
 	return WEIRCTL_OK;
 }

@@ -15,9 +15,9 @@
 #define COLUMNS_MAX 6
 
 enum show {
-	SHOW_VALUE, /* text as it is, anything else as compact JSON */
+	SHOW_VALUE, /* as objects_text() has it */
 	SHOW_COUNT, /* how many items */
-	SHOW_NAMES, /* the items' names as a JSON list */
+	SHOW_NAMES, /* the items' names */
 	SHOW_PORTS, /* the items' ports as "HTTP:80" */
 };
 
@@ -52,22 +52,67 @@ static const struct kind {
 
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-const json_t *objects_value(const json_t *object, const char *place)
+json_t *objects_value(const json_t *object, const char *place)
 {
-	while (object && *place) {
+	json_t *value = NULL;
+
+	while (*place) {
 		size_t len = strcspn(place, ".");
 
-		object = json_object_getn(object, place, len);
+		value = json_object_getn(object, place, len);
+		object = value;
 		place += len + (place[len] == '.');
 	}
-	return object;
+	return value;
 }
 
 /* ---- cells -------------------------------------------------------------------------------- */
 
-static void cell_json(struct table *t, const json_t *value)
+static void write_value(FILE *out, const json_t *value)
 {
-	char *text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	char *text;
+
+	if (json_is_string(value)) {
+		fputs(json_string_value(value), out);
+		return;
+	}
+	text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	fputs(text ? text : "", out);
+	free(text);
+}
+
+char *objects_text(json_t *value)
+{
+	const char *separator = "", *key;
+	char *text = NULL;
+	size_t len, i;
+	FILE *out = open_memstream(&text, &len);
+	json_t *item;
+
+	if (!out)
+		return NULL;
+	if (json_is_array(value)) {
+		for (i = 0; i < json_array_size(value); i++, separator = ",") {
+			fputs(separator, out);
+			write_value(out, json_array_get(value, i));
+		}
+	} else if (json_is_object(value)) {
+		json_object_foreach(value, key, item)
+		{
+			fprintf(out, "%s%s=", separator, key);
+			write_value(out, item);
+			separator = ",";
+		}
+	} else {
+		write_value(out, value);
+	}
+	fclose(out);
+	return text;
+}
+
+static void cell_value(struct table *t, json_t *value)
+{
+	char *text = objects_text(value);
 
 	table_cell(t, "%s", text ? text : "");
 	free(text);
@@ -79,7 +124,7 @@ static void cell_names(struct table *t, const json_t *list)
 	size_t i;
 
 	json_array_foreach(list, i, item) json_array_append(names, json_object_get(item, "name"));
-	cell_json(t, names);
+	cell_value(t, names);
 	json_decref(names);
 }
 
@@ -97,13 +142,13 @@ static void cell_ports(struct table *t, const json_t *list)
 		json_array_append_new(names, json_sprintf("%s:%lld", session_str(port, "protocol"),
 		                                          (long long)session_int(port, "number")));
 	}
-	cell_json(t, names);
+	cell_value(t, names);
 	json_decref(names);
 }
 
 static void add_cell(struct table *t, const struct column *column, const json_t *object)
 {
-	const json_t *value = objects_value(object, column->place);
+	json_t *value = objects_value(object, column->place);
 
 	if (!value && column->show == SHOW_VALUE)
 		table_cell(t, "%s", "");
@@ -113,10 +158,8 @@ static void add_cell(struct table *t, const struct column *column, const json_t 
 		cell_names(t, value);
 	else if (column->show == SHOW_PORTS)
 		cell_ports(t, value);
-	else if (json_is_string(value))
-		table_cell(t, "%s", json_string_value(value));
 	else
-		cell_json(t, value);
+		cell_value(t, value);
 }
 
 /* ---- get ---------------------------------------------------------------------------------- */

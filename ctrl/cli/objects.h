@@ -7,8 +7,15 @@
 
 #include "session.h"
 
-/** The value at "a.b.c" of an object, or NULL. */
-const json_t *objects_value(const json_t *object, const char *place);
+/** The value at "a.b.c" of an object (borrowed), or NULL. */
+json_t *objects_value(const json_t *object, const char *place);
+
+/**
+ * A value as a table shows it: a list as "a,b", a map as "k=v,l=w", a text as it is, anything else as JSON.
+ *
+ * @return  malloc'd; NULL when memory ran out
+ */
+char *objects_text(json_t *value);
 
 /**
  * Fetch objects of one kind and of the name that is the command's second word, if there is one.

@@ -61,7 +61,11 @@ const char *session_str(const json_t *object, const char *key)
 
 json_int_t session_int(const json_t *object, const char *key)
 {
-	return json_integer_value(json_object_get(object, key));
+	const json_t *value = json_object_get(object, key);
+
+	if (json_is_real(value) && json_real_value(value) >= 0 && json_real_value(value) < 1e18)
+		return (json_int_t)json_real_value(value);
+	return json_integer_value(value);
 }
 
 enum exit_code session_print_json(json_t *value)

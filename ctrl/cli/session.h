@@ -75,7 +75,7 @@ void session_print_diagnostics(const json_t *diagnostics, FILE *stream);
 
 /** A string member; "" when it is missing or no string. */
 const char *session_str(const json_t *object, const char *key);
-/** An integer member; 0 when it is missing or no integer. */
+/** A member that is a number, without its fraction; 0 when it is missing, no number or out of range. */
 json_int_t session_int(const json_t *object, const char *key);
 
 #endif

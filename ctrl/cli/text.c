@@ -39,6 +39,8 @@ const char *text_latency(struct text *t, const json_t *us)
 
 	if (!json_is_number(us))
 		return "-";
+	if (v < 1)
+		return "<1us"; /* also what two clocks of two cores disagree by */
 	if (v < 1e3)
 		snprintf(t->s, TEXT_BYTES, "%.0fus", v);
 	else if (v < 1e6)

@@ -34,7 +34,7 @@ static void test_latencies(void **state)
 	static const struct {
 		double us;
 		const char *text;
-	} rows[] = {{0, "0us"},        {999, "999us"},    {1500, "1.5ms"},
+	} rows[] = {{0, "<1us"},       {999, "999us"},    {1500, "1.5ms"},
 	            {99000, "99.0ms"}, {150000, "150ms"}, {2500000, "2.50s"}};
 	struct text t;
 
