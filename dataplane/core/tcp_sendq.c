@@ -38,15 +38,48 @@ uint32_t tcp_send_pending(const struct tcp_conn *c)
 	return c->sndq.bytes;
 }
 
+/* Copy b's bytes behind those of `to`, which was not sent, if both then make one segment. */
+static bool join(const struct tcp_conn *c, struct buf *to, const struct buf *b)
+{
+	if (to->len + b->len > c->mss || (to->len > JOIN_MAX_BYTES && b->len > JOIN_MAX_BYTES))
+		return false;
+	if (b->len > buf_tailroom(to) || buf_shared(to))
+		return false;
+	memcpy(to->data + to->len, b->data, b->len);
+	if (to->flags & b->flags & BUF_SUMMED)
+		to->sum = csum_combine(to->sum, b->sum, to->len);
+	else
+		to->flags &= (uint16_t)~BUF_SUMMED;
+	to->len = (uint16_t)(to->len + b->len);
+	return true;
+}
+
+/*
+ * A small piece joins what waits in front of it at once: while the peer takes nothing, a queue of
+ * single bytes would hold a buffer for each.
+ */
+static bool join_last(struct tcp_conn *c, struct buf *b)
+{
+	struct buf *last = c->sndq.last;
+
+	if (!last || last == c->snd_last || b->len > JOIN_MAX_BYTES || !join(c, last, b))
+		return false;
+	c->sndq.bytes += b->len;
+	buf_free(b);
+	return true;
+}
+
 void tcp_send(struct tcp_stack *s, struct tcp_conn *c, struct buf *b)
 {
 	if (!is_open(c) || b->len == 0) {
 		buf_free(b);
 		return;
 	}
-	b->seq = tcp_sendq_end(c);
-	b->mark = 0;
-	bufq_push(&c->sndq, b);
+	if (!join_last(c, b)) {
+		b->seq = tcp_sendq_end(c);
+		b->mark = 0;
+		bufq_push(&c->sndq, b);
+	}
 	if (tcp_send_space(c) == 0)
 		c->flags |= TCP_F_NO_SPACE;
 	tcp_touch(s, c);
@@ -131,22 +164,13 @@ struct buf *tcp_sendq_split(struct tcp_stack *s, struct tcp_conn *c, struct buf 
 	return front;
 }
 
-/* Append the next buffer's bytes to b when both then make one segment; false: they do not. */
+/* The next buffer's bytes go behind b's when both then make one segment; false: they do not. */
 static bool join_next(struct tcp_conn *c, struct buf *b)
 {
 	struct buf *next = b->next;
 
-	if (!next || b->len + next->len > c->mss ||
-	    (b->len > JOIN_MAX_BYTES && next->len > JOIN_MAX_BYTES))
+	if (!next || !join(c, b, next))
 		return false;
-	if (next->len > buf_tailroom(b) || buf_shared(b))
-		return false;
-	memcpy(b->data + b->len, next->data, next->len);
-	if (b->flags & next->flags & BUF_SUMMED)
-		b->sum = csum_combine(b->sum, next->sum, b->len);
-	else
-		b->flags &= (uint16_t)~BUF_SUMMED;
-	b->len = (uint16_t)(b->len + next->len);
 	b->next = next->next;
 	if (c->sndq.last == next)
 		c->sndq.last = b;

@@ -927,6 +927,35 @@ static void holds_back(void **state)
 	free(mb);
 }
 
+/* A byte to a buffer would let a client that sends bytes one by one take many times what it may. */
+static void keeps_small_pieces_together(void **state)
+{
+	const uint32_t full = 65536, bytes = 3000;
+	char text[100], *body = calloc(1, full);
+	struct line *c = dial();
+	uint32_t before;
+
+	(void)state;
+	snprintf(text, sizeof(text), "POST /p/ HTTP/1.1\r\nHost: a\r\nContent-Length: %u\r\n\r\n",
+	         full + bytes);
+	say(c, text);
+	v1(0)->deaf = true;
+	say_bytes(c, body, full);
+	pass(SECOND);
+	before = st.weir.pool.live;
+	for (uint32_t i = 0; i < bytes; i++) {
+		tcp_send(st.client.host.tcp, c->conn, bufs_from(&st.client.host.pool, "x", 1));
+		host_flush(&st.client.host);
+		pass(200);
+	}
+	assert_true(st.weir.pool.live < before + bytes / 10);
+	v1(0)->deaf = false;
+	listen_to(v1(0));
+	pass(60 * SECOND);
+	assert_true(v1(0)->len > full + bytes);
+	free(body);
+}
+
 /* ---- changes ----------------------------------------------------------------------------- */
 
 static void routes_each_request_anew(void **state)
@@ -942,6 +971,33 @@ static void routes_each_request_anew(void **state)
 	say(c, GET);
 	heard(c, NOT_FOUND);
 	assert_int_equal(dial()->why, TCP_WHY_REFUSED);
+}
+
+/* Another endpoint in a slot gets neither the connections nor the figures of the former one. */
+static void gives_a_slot_to_another_endpoint(void **state)
+{
+	struct endpoint *after = &st.weir.after.endpoints[0];
+	struct line *c = warm(), *tunnel = dial();
+	struct endpoint_stats *e = &st.w->stats.endpoints[after->slot.index];
+
+	(void)state;
+	say(c, GET); /* two connections: one will be idle, one a tunnel */
+	say(tunnel, UPGRADE);
+	say(v1(1), SWITCH);
+	say(v1(0), OK("hi"));
+	assert_int_equal(e->conns, 2);
+	after->slot.epoch = 2;
+	after->addr = sim_addr("10.0.0.12");
+	worker_use(st.w, st.weir.after.snap);
+	say(c, GET);
+	assert_int_equal(st.v2.n, 1);
+	heard_start(&st.v2.lines[0], "GET ");
+	assert_true(v1(0)->why == TCP_WHY_RESET);
+	reset(tunnel);
+	say(&st.v2.lines[0], OK("hi"));
+	assert_int_equal(e->conns, 1);
+	assert_int_equal(e->idle, 1);
+	assert_int_equal(e->active, 0);
 }
 
 static void drains(void **state)
@@ -1084,7 +1140,9 @@ int main(void)
 		T(lets_nobody_wait_in_vain),
 		T(refuses_connections_over_the_limit),
 		T(holds_back),
+		T(keeps_small_pieces_together),
 		T(routes_each_request_anew),
+		T(gives_a_slot_to_another_endpoint),
 		T(drains),
 		T(survives_every_missing_buffer),
 		T(needs_a_reachable_next_hop),
