@@ -93,7 +93,7 @@ static uint64_t deadline(const struct worker *w, const struct session *s)
 	case SESSION_HEAD:
 		return s->since_us + (s->scanned ? t->client_header_us : t->client_idle_us);
 	case SESSION_BACKOFF: return sooner(s->since_us, route_deadline(s));
-	case SESSION_WAIT: return route_deadline(s);
+	case SESSION_WAIT:
 	case SESSION_EXCHANGE: return sooner(s->activity_us + t->stream_idle_us, route_deadline(s));
 	case SESSION_TUNNEL: return s->activity_us + t->stream_idle_us;
 	default: return s->since_us + LINGER_US;
@@ -115,7 +115,8 @@ void session_arm(struct worker *w, struct session *s)
 static void give_up_waiting(struct worker *w, struct session *s)
 {
 	bool late = route_deadline(s) <= w->now_us;
-	const struct local_reply reply = {.status = s->request_end_us ? 504 : 408,
+	bool owed = s->state == SESSION_EXCHANGE && !s->request_end_us;
+	const struct local_reply reply = {.status = owed ? 408 : 504,
 	                                  .body = late ? STR("upstream request timeout")
 	                                               : STR("stream timeout")};
 

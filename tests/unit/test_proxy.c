@@ -862,6 +862,26 @@ static void queues_and_overflows(void **state)
 	assert_int_equal(st.v1.n, 1);
 }
 
+/* Tunnels may keep all connections for as long as they like. */
+static void waits_only_so_long(void **state)
+{
+	struct line *tunnel = dial(), *c = dial();
+
+	(void)state;
+	st.weir.node.limits.upstream_conns = 1;
+	st.weir.node.times.stream_idle_us = 40 * SECOND;
+	say(tunnel, UPGRADE);
+	say(v1(0), SWITCH);
+	say(c, "POST /p/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nab");
+	for (int i = 0; i < 5; i++) {
+		say(tunnel, "ping");
+		pass(10 * SECOND);
+	}
+	heard(c, "HTTP/1.1 504 Gateway Timeout\r\ncontent-length: 14\r\ncontent-type: "
+	         "text/plain\r\n" LOCAL "connection: close\r\n\r\nstream timeout");
+	assert_non_null(tunnel->conn);
+}
+
 /* The last connection goes and no other can be made: those who wait must not wait for ever. */
 static void lets_nobody_wait_in_vain(void **state)
 {
@@ -1137,6 +1157,7 @@ int main(void)
 		T(closes_idle_clients),
 		T(gives_up_on_silence),
 		T(queues_and_overflows),
+		T(waits_only_so_long),
 		T(lets_nobody_wait_in_vain),
 		T(refuses_connections_over_the_limit),
 		T(holds_back),
