@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct change *change_new(enum change_kind kind)
 {
@@ -128,6 +129,17 @@ static void check_origin(struct change *ch, const struct change_base *base, enum
 	diag_about(&ch->diags, NULL);
 }
 
+/* As the API server of Kubernetes does: the moment of creation, which no later change touches. */
+static void stamp(struct docset *input, const struct docset *known)
+{
+	time_t now = time(NULL);
+	struct tm tm;
+	char text[32];
+
+	strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&now, &tm));
+	docset_stamp(input, known, text);
+}
+
 static void read_apply(struct change *ch, const struct change_base *base)
 {
 	struct docset *input = read_texts(ch);
@@ -148,6 +160,7 @@ static void read_apply(struct change *ch, const struct change_base *base)
 		if (ch->diags.n_errors)
 			fail_with_diags(ch, RPC_CONFLICT);
 	}
+	stamp(input, ch->applied);
 	docset_apply(ch->applied, input, verbs);
 	for (uint32_t i = 0; i < n; i++)
 		add_item(ch, docset_at(input, i), verbs[i]);

@@ -10,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define STORED "applied (stored)" /* in place of a file's name; which file it was is not kept */
+
 #define EFFECT_POLL_MS  1  /* while a generation is not in effect: an answer waits for it */
 #define RELEASE_POLL_MS 50 /* while a replaced snapshot is not released: only memory waits */
 
@@ -360,7 +362,7 @@ static struct docset *load_applied(struct control *c)
 	}
 	damaged = c->store_problems.n_errors;
 	if (text)
-		docset_read_text(set, "stored set", text, len, c->conf->ns, &c->store_problems);
+		docset_read_text(set, STORED, text, len, c->conf->ns, &c->store_problems);
 	free(text);
 	if (c->store_problems.n_errors == damaged)
 		return set;

@@ -15,7 +15,7 @@
 struct held {
 	atomic_uint refs; /* sets that hold it */
 	struct arena arena;
-	const struct istio_object *object;
+	struct istio_object *object; /* changed only while one set holds it, by docset_stamp() */
 };
 
 struct docset {
@@ -208,6 +208,28 @@ bool docset_delete(struct docset *set, enum istio_kind kind, const char *ns, con
 bool docset_same(const struct istio_object *a, const struct istio_object *b)
 {
 	return strcmp(a->canonical, b->canonical) == 0;
+}
+
+static int by_effect(const void *a, const void *b)
+{
+	const struct held *const *x = a, *const *y = b;
+
+	return effect_order((*x)->object, (*y)->object);
+}
+
+void docset_stamp(struct docset *input, const struct docset *known, const char *now)
+{
+	for (uint32_t i = 0; i < input->n; i++) {
+		struct held *h = input->by_key[i];
+		const struct held *old = find(known, h->object);
+		const char *created = old ? old->object->created : h->object->created;
+
+		created = *created ? created : now;
+		if (strcmp(created, h->object->created) != 0)
+			istio_set_created(&h->arena, h->object, created);
+	}
+	if (input->n > 0)
+		qsort(input->by_order, input->n, sizeof(struct held *), by_effect);
 }
 
 void docset_apply(struct docset *into, const struct docset *from, enum docset_verb *verbs)

@@ -70,6 +70,15 @@ int docset_read_path(struct docset *set, const char *path, const char *ns, struc
  */
 void docset_apply(struct docset *into, const struct docset *from, enum docset_verb *verbs);
 
+/**
+ * Give each object of an input its creationTimestamp: that of the object of the same key in known,
+ * else the one written in the input, else now.
+ *
+ * @param input  read and not yet applied to or copied from any set
+ * @param now    RFC 3339 in UTC, to the second
+ */
+void docset_stamp(struct docset *input, const struct docset *known, const char *now);
+
 /** Take an object out. Returns false when there is none. */
 bool docset_delete(struct docset *set, enum istio_kind kind, const char *ns, const char *name);
 

@@ -362,9 +362,8 @@ struct istio_object {
 		const struct istio_service_entry *service_entry;
 		const struct istio_workload_entry *workload_entry;
 	};
-	const struct tree_node
-		*tree;         /* as written, metadata.namespace filled in, status left out */
-	const char *canonical; /* equal texts: equal meaning */
+	struct tree_node *tree; /* as written, metadata.namespace filled in, status left out */
+	const char *canonical;  /* equal texts: equal meaning */
 };
 
 /** "VirtualService". */
@@ -385,6 +384,9 @@ bool istio_kind_parse(const char *text, enum istio_kind *kind);
  */
 struct istio_object *istio_decode(struct arena *a, struct tree_node *tree, const char *ns,
                                   struct diag_list *diags);
+
+/** Give an object a creationTimestamp (RFC 3339 in UTC), in its tree too. Only before it is shared. */
+void istio_set_created(struct arena *a, struct istio_object *o, const char *created);
 
 /** Check one object by itself, as Istio's validation does. Needs no other object. */
 void istio_validate(const struct istio_object *o, struct diag_list *diags);

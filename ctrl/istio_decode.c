@@ -505,6 +505,15 @@ static void read_metadata(struct decoder *d, const struct tree_node *meta, struc
 	o->created = created.s ? created.s : "";
 }
 
+void istio_set_created(struct arena *a, struct istio_object *o, const char *created)
+{
+	struct tree_node *meta = child_of(o->tree, "metadata");
+
+	tree_remove(meta, "creationTimestamp");
+	tree_set(a, meta, "creationTimestamp", created);
+	o->created = arena_dup(a, created);
+}
+
 /* The document's own fields are known, and spec is among them. */
 static bool check_envelope(struct decoder *d, const struct tree_node *tree)
 {

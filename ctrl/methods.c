@@ -358,21 +358,38 @@ static void run_validate(struct control *c, struct rpc_call *call)
 	submit(c, call, ch, answer_validate);
 }
 
-/* An object as YAML; null for none. */
-static json_t *yaml_json(const struct istio_object *o)
+static json_t *yaml_json(const struct tree_node *tree)
 {
 	char *text = NULL;
 	size_t len = 0;
 	json_t *yaml;
-	FILE *out;
+	FILE *out = open_memstream(&text, &len);
 
-	if (!o || !(out = open_memstream(&text, &len)))
+	if (!out)
 		return json_null();
-	tree_emit(out, o->tree);
+	tree_emit(out, tree);
 	fclose(out);
 	yaml = json_stringn(text, len);
 	free(text);
 	return yaml ? yaml : json_null();
+}
+
+/* An object as YAML without what no file says: when it was created. null for none. */
+static json_t *written_json(const struct istio_object *o)
+{
+	struct arena a = {0};
+	struct tree_node *tree;
+	json_t *yaml;
+
+	if (!o)
+		return json_null();
+	tree = tree_copy(&a, o->tree);
+	for (struct tree_node *c = tree->first; c; c = c->next)
+		if (strcmp(c->key, "metadata") == 0)
+			tree_remove(c, "creationTimestamp");
+	yaml = yaml_json(tree);
+	arena_fini(&a);
+	return yaml;
 }
 
 static void answer_diff(void *arg, struct change *ch)
@@ -393,12 +410,12 @@ static void answer_diff(void *arg, struct change *ch)
 		const struct istio_object *after =
 			docset_find(ch->applied, item->kind, item->ns, item->name);
 
-		json_array_append_new(objects,
-		                      json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "kind",
-		                                istio_kind_name(item->kind), "namespace", item->ns,
-		                                "name", item->name, "result",
-		                                docset_verb_name(item->verb), "before",
-		                                yaml_json(before), "after", yaml_json(after)));
+		json_array_append_new(objects, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o}", "kind",
+		                                         istio_kind_name(item->kind), "namespace",
+		                                         item->ns, "name", item->name, "result",
+		                                         docset_verb_name(item->verb), "before",
+		                                         written_json(before), "after",
+		                                         written_json(after)));
 	}
 	rpc_reply(p->call, json_pack("{s:o}", "objects", objects));
 	free(p);
@@ -423,7 +440,8 @@ static json_t *object_json(const struct control *c, const struct istio_object *o
 	return json_pack("{s:s, s:s, s:s, s:s, s:s?, s:i, s:o, s:o}", "kind",
 	                 istio_kind_name(o->kind), "namespace", o->ns.s, "name", o->name.s,
 	                 "origin", file ? "directory" : "applied", "file", o->at.file, "line",
-	                 (int)o->at.line, "object", tree_to_json(o->tree), "yaml", yaml_json(o));
+	                 (int)o->at.line, "object", tree_to_json(o->tree), "yaml",
+	                 yaml_json(o->tree));
 }
 
 static int by_name(const void *a, const void *b)

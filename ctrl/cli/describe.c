@@ -51,8 +51,11 @@ static void print_object(const json_t *item)
 	if (json_object_get(metadata, "creationTimestamp"))
 		field("Age:",
 		      text_age(&age, session_str(metadata, "creationTimestamp"), time(NULL)));
-	if (asprintf(&source, "%s:%lld (%s)", session_str(item, "file"),
-	             (long long)session_int(item, "line"), session_str(item, "origin")) >= 0) {
+	const char *file = session_str(item, "file"), *origin = session_str(item, "origin");
+	bool told = *origin && strncmp(file, origin, strlen(origin)) == 0; /* "applied (stored)" */
+
+	if (asprintf(&source, told ? "%s:%lld" : "%s:%lld (%s)", file,
+	             (long long)session_int(item, "line"), origin) >= 0) {
 		field("Source:", source);
 		free(source);
 	}

@@ -299,6 +299,37 @@ class Daemon(unittest.TestCase):
         self.assertEqual(after["generation"], 3)
         self.assertEqual(c.call("apply", documents=documents(canary(70, 30)))["objects"][0]["result"], "unchanged")
 
+    def test_age_orders_rules_of_one_host(self):
+        """As in Istio the older VirtualService goes first; a change of it, a restart and an export keep its age."""
+        route = {"url": f"http://{HOST}/"}
+        first = lambda c: c.call("route", **route)["explanation"]["chosen"]["virtual_service"]
+        created = lambda c, name: c.call("get", kind="vs", name=name)["items"][0]["object"]["metadata"]["creationTimestamp"]
+        c = self.start()
+        before = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        c.call("apply", documents=documents(service(), canary(90, 10, "zebra")))
+        age = created(c, "zebra")
+        self.assertLessEqual(before, age)
+        self.assertIn(f"creationTimestamp: \"{age}\"", c.call("get", kind="vs", name="zebra")["items"][0]["yaml"])
+        time.sleep(1.1)  # ages are in seconds
+        c.call("apply", documents=documents(canary(1, 1, "ant")))
+        self.assertGreater(created(c, "ant"), age)
+        self.assertEqual(first(c), "default/zebra")
+        diff = c.call("diff", documents=documents(canary(90, 10, "zebra")))["objects"][0]
+        self.assertEqual((diff["result"], diff["before"]), ("unchanged", diff["after"]))
+        self.assertNotIn("creationTimestamp", diff["after"])
+        export = c.call("get", kind="vs", name="zebra")["items"][0]["yaml"]
+        for text, result in ((export, "unchanged"), (canary(90, 10, "zebra"), "unchanged"),
+                             (canary(80, 20, "zebra"), "configured")):
+            self.assertEqual(c.call("apply", documents=documents(text))["objects"][0]["result"], result)
+            self.assertEqual(created(c, "zebra"), age)
+        self.end()
+        c = self.start()
+        self.assertEqual((created(c, "zebra"), first(c)), (age, "default/zebra"))
+        self.assertEqual(c.call("get", kind="vs", name="zebra")["items"][0]["file"], "applied (stored)")
+        old = canary(1, 1, "bee").replace("{name: bee}", "{name: bee, creationTimestamp: '2020-01-02T03:04:05Z'}")
+        c.call("apply", documents=documents(old))
+        self.assertEqual((created(c, "bee"), first(c)), ("2020-01-02T03:04:05Z", "default/bee"))
+
     def test_kill_in_the_middle_of_changes(self):
         self.start().call("apply", documents=documents(service()))
         last = 0

@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -102,6 +103,49 @@ static void order_is_creation_then_name_then_namespace(void **state)
 	docset_range(set, ISTIO_GATEWAY, &n);
 	assert_int_equal(n, 0);
 	docset_free(set);
+}
+
+static struct docset *read_created(const char *name, const char *created, struct docset *into)
+{
+	struct docset *one;
+	char text[256];
+
+	snprintf(text, sizeof(text), OBJECT("%s", ", creationTimestamp: %s") "1.1.1.1}\n", name,
+	         created);
+	one = read_good(text);
+	docset_apply(into, one, NULL);
+	docset_free(one);
+	return into;
+}
+
+static void stamps_keep_what_is_known(void **state)
+{
+	static const char *const want[][2] = {{"c", "2025-01-01T00:00:00Z"},
+	                                      {"b", "2026-01-02T00:00:00Z"},
+	                                      {"a", "2026-06-01T00:00:00Z"}};
+	struct docset *known = read_created("b", want[1][1], docset_new());
+	struct docset *in = docset_new();
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	(void)state;
+	read_created("a", "null", in);
+	read_created("b", "2027-01-01T00:00:00Z", in);
+	read_created("c", want[0][1], in);
+	docset_stamp(in, known, want[2][1]);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_string_equal(docset_at(in, i)->name.s, want[i][0]);
+		assert_string_equal(docset_at(in, i)->created, want[i][1]);
+	}
+	docset_emit(in, out);
+	fclose(out);
+	for (uint32_t i = 0; i < 3; i++)
+		assert_non_null(strstr(text, want[i][1]));
+	assert_null(strstr(text, "null"));
+	free(text);
+	docset_free(in);
+	docset_free(known);
 }
 
 static void apply_says_what_happened(void **state)
@@ -271,6 +315,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(order_is_creation_then_name_then_namespace),
+		cmocka_unit_test(stamps_keep_what_is_known),
 		cmocka_unit_test(apply_says_what_happened),
 		cmocka_unit_test(what_counts_as_a_change),
 		cmocka_unit_test(one_input_names_an_object_once),
