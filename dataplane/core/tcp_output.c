@@ -460,7 +460,7 @@ static uint32_t bare_seq(const struct tcp_conn *c)
 {
 	uint32_t edge = c->snd_una + c->snd_wnd;
 
-	return seq_lt(edge, c->snd_nxt) ? edge : c->snd_nxt;
+	return tcp_is_synchronized(c) && seq_lt(edge, c->snd_nxt) ? edge : c->snd_nxt;
 }
 
 /* Returns false when the connection has to be looked at again: the device's queue is full. */
@@ -468,10 +468,10 @@ static bool flush_conn(struct tcp_stack *s, struct tcp_conn *c)
 {
 	uint32_t nxt = c->snd_nxt;
 
-	if (c->state == TCP_SYN_SENT || c->state == TCP_SYN_RCVD || c->state == TCP_CLOSED)
+	if (c->state == TCP_SYN_SENT || c->state == TCP_CLOSED)
 		return true;
 	c->flags &= ~TCP_F_CWND_LIMITED;
-	if (c->state != TCP_TIME_WAIT) {
+	if (tcp_is_synchronized(c)) {
 		while (out_has_room(s, c) &&
 		       (send_lost(s, c) || (c->lost <= c->retx && send_new(s, c))))
 			;
@@ -482,7 +482,9 @@ static bool flush_conn(struct tcp_stack *s, struct tcp_conn *c)
 	}
 	if (c->flags & TCP_F_ACK_NOW)
 		tcp_output_bare(s, c, bare_seq(c), TCP_ACK);
-	if (nxt != c->snd_nxt || c->sndq.first)
+	if (nxt != c->snd_nxt && c->flags & TCP_F_TLP)
+		tcp_timers_restart(s, c); /* the tail is a new one */
+	else if (c->sndq.first || c->flags & TCP_F_SHUT)
 		tcp_timers_start(s, c);
 	tcp_timers_sync(s, c);
 	return true;

@@ -66,13 +66,19 @@ static void window_opened(struct tcp_stack *s, struct tcp_conn *c)
 
 /* ---- segments in ---------------------------------------------------------------------------- */
 
-/* Bytes of a small segment go behind those of the last buffer; false: they do not fit there. */
-static bool join(struct bufq *q, const struct buf *b)
+/* May the bytes of a small segment go behind those of the last buffer? */
+static bool fits_last(const struct bufq *q, const struct buf *b)
+{
+	const struct buf *last = q->last;
+
+	return last && b->len <= JOIN_MAX_BYTES && b->len <= buf_tailroom(last) &&
+	       !buf_shared(last);
+}
+
+static void join(struct bufq *q, const struct buf *b)
 {
 	struct buf *last = q->last;
 
-	if (!last || b->len > JOIN_MAX_BYTES || b->len > buf_tailroom(last) || buf_shared(last))
-		return false;
 	memcpy(last->data + last->len, b->data, b->len);
 	if (last->flags & b->flags & BUF_SUMMED)
 		last->sum = csum_combine(last->sum, b->sum, last->len);
@@ -80,16 +86,17 @@ static bool join(struct bufq *q, const struct buf *b)
 		last->flags &= (uint16_t)~BUF_SUMMED;
 	last->len = (uint16_t)(last->len + b->len);
 	q->bytes += b->len;
-	return true;
 }
 
 static void append(struct tcp_conn *c, struct buf *b)
 {
 	c->rcv_nxt = b->seq + b->len;
-	if (join(&c->rcvq, b))
-		buf_free(b);
-	else
+	if (!fits_last(&c->rcvq, b)) {
 		bufq_push(&c->rcvq, b);
+		return;
+	}
+	join(&c->rcvq, b);
+	buf_free(b);
 }
 
 /* Move what has become in order. */
@@ -212,7 +219,7 @@ static enum drop take_data(struct tcp_stack *s, struct tcp_conn *c, struct tcp_s
 			g->buf = NULL;
 		return end;
 	}
-	if (c->rcvq.n >= s->rcv_bufs_max + BUFS_SLACK && g->len > JOIN_MAX_BYTES) {
+	if (c->rcvq.n >= s->rcv_bufs_max + BUFS_SLACK && !fits_last(&c->rcvq, g->buf)) {
 		tcp_ack_now(s, c);
 		return DROP_TCP_RCV_LIMIT;
 	}
