@@ -8,7 +8,7 @@
 deps_build="gcc libc6-dev meson ninja-build pkg-config libdpdk-dev libhyperscan-dev libpcre2-dev libyaml-dev
 	libjansson-dev libjemalloc-dev libuv1-dev libmicrohttpd-dev libcmocka-dev"
 # for the lab of namespaces: servers, clients, links
-deps_lab="iproute2 ethtool iputils-ping procps util-linux nginx-light libnginx-mod-http-echo curl jq
+deps_lab="iproute2 netbase ethtool iputils-ping procps util-linux nginx-light libnginx-mod-http-echo curl jq
 	wrk nghttp2-client socat python3"
 # for ./check beside both
 deps_check="clang clang-format-14 libclang-rt-14-dev bash-completion mandoc shellcheck"
