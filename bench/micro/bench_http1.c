@@ -29,7 +29,7 @@ static const char request_1k[] =
 	"User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
 	"Chrome/126.0.0.0 Safari/537.36\r\n"
 	"Accept: "
-        "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n"
+	"text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r\n"
 	"Sec-Fetch-Site: same-origin\r\n"
 	"Sec-Fetch-Mode: navigate\r\n"
 	"Sec-Fetch-User: ?1\r\n"

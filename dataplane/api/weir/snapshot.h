@@ -178,7 +178,7 @@ enum redirect_port {
 	REDIRECT_PORT_NONE,     /* keep what Istio's rules say for the host's own port */
 	REDIRECT_PORT_EXPLICIT, /* redirect.port */
 	REDIRECT_PORT_REQUEST,  /* the listener's port */
-	REDIRECT_PORT_DEFAULT,  /* FROM_PROTOCOL_DEFAULT: Istio adds no port, exactly as with NONE */
+	REDIRECT_PORT_DEFAULT, /* FROM_PROTOCOL_DEFAULT: Istio adds no port, exactly as with NONE */
 };
 
 struct redirect {
