@@ -42,9 +42,10 @@ static bool read_sack(const uint8_t *p, uint32_t len, struct tcp_options *out)
 
 	if (len < 10 || (len - 2) % 8 || n > TCP_SACK_MAX)
 		return false;
-	for (uint32_t i = 0; i < n; i++) {
-		out->sack[i].start = get32(p + 2 + i * 8);
-		out->sack[i].end = get32(p + 6 + i * 8);
+	p += 2;
+	for (uint32_t i = 0; i < n; i++, p += 8) {
+		out->sack[i].start = get32(p);
+		out->sack[i].end = get32(p + 4);
 	}
 	out->n_sack = (uint8_t)n;
 	return true;

@@ -143,6 +143,14 @@ static bool is_overtaken(const struct tcp_conn *c, const struct buf *b, struct b
 	return false;
 }
 
+/* RFC 6675, IsLost. Of a repair it says nothing: what lies beyond may have been there before it. */
+static bool has_enough_beyond(const struct tcp_conn *c, const struct buf *b, const struct beyond *y)
+{
+	if (b->mark & TCP_MARK_RETX)
+		return false;
+	return y->segs >= DUP_THRESH || y->bytes > (DUP_THRESH - 1) * (uint32_t)c->mss;
+}
+
 static uint32_t scan(struct tcp_conn *c, struct beyond *y)
 {
 	uint32_t newly = 0;
@@ -158,10 +166,7 @@ static uint32_t scan(struct tcp_conn *c, struct beyond *y)
 		}
 		if (!in_flight)
 			continue;
-		if (!(b->mark & TCP_MARK_RETX) && !(b->mark & TCP_MARK_LOST) &&
-		    (y->segs >= DUP_THRESH || y->bytes > (DUP_THRESH - 1) * (uint32_t)c->mss))
-			newly += mark_lost(c, b);
-		else if (is_overtaken(c, b, y))
+		if (has_enough_beyond(c, b, y) || is_overtaken(c, b, y))
 			newly += mark_lost(c, b);
 	}
 	return newly;

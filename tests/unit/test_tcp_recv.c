@@ -145,6 +145,9 @@ static void takes_overlaps_of_any_shape(void **state)
 	data(1, 200);
 	expect_bytes(1100);
 	assert_int_equal(r.c->ooo_n, 0);
+	data(1201, 200);
+	data(1101, 150); /* over the left edge of what waits */
+	expect_bytes(1400);
 }
 
 static void never_takes_more_than_it_offered(void **state)
