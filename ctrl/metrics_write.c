@@ -3,7 +3,13 @@
 #include "metrics.h"
 
 #include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* Bounds of the latency histogram: each power of two from the least to the most. */
+#define BUCKET_MIN_US (1u << 7)  /* 128 us */
+#define BUCKET_MAX_US (1u << 24) /* 16.8 s */
 
 /* A family whose samples are one value of each element of a list. */
 struct family {
@@ -210,31 +216,56 @@ static void write_dest_classes(FILE *out, const json_t *route, const json_t *des
 	}
 }
 
+/* Those below a bound, in microseconds, of buckets {"512": n, ..., "inf": n} (control.md). */
+static json_int_t count_below(json_t *buckets, uint64_t bound_us)
+{
+	json_int_t n = 0;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(buckets, key, value)
+	{
+		uint64_t us = strtoull(key, NULL, 10); /* "inf": 0 */
+
+		if (us > 0 && us <= bound_us)
+			n += json_integer_value(value);
+	}
+	return n;
+}
+
+/* Latencies are whole microseconds, cut off: less than 512 of them is at most 0.000512 s. */
 static void write_dest_latency(FILE *out, const json_t *route, const json_t *dest, const void *arg)
 {
-	static const char *const quantiles[][2] = {
-		{"p50", "0.5"}, {"p90", "0.9"}, {"p99", "0.99"}, {"p999", "0.999"}};
 	const json_t *latency = json_object_get(dest, "latency_us");
 	double count = json_number_value(json_object_get(latency, "count"));
 	double mean = json_number_value(json_object_get(latency, "mean"));
+	const struct family *f = arg;
+	char name[80];
 
-	for (size_t i = 0; i < COUNT(quantiles) && count > 0; i++) {
-		const json_t *us = json_object_get(latency, quantiles[i][0]);
-
-		write_dest_labels(out, arg, route, dest);
-		fprintf(out, ",quantile=\"%s\"} %.6f\n", quantiles[i][1],
-		        json_number_value(us) / 1e6);
+	if (count == 0)
+		return; /* twenty lines that say nothing */
+	snprintf(name, sizeof(name), "%s_bucket", f->name);
+	for (uint64_t us = BUCKET_MIN_US; us <= BUCKET_MAX_US; us *= 2) {
+		write_dest_labels(out, name, route, dest);
+		fprintf(out, ",le=\"%.6f\"} %" JSON_INTEGER_FORMAT "\n", (double)us / 1e6,
+		        count_below(json_object_get(latency, "buckets"), us));
 	}
-	write_dest_labels(out, "weir_destination_latency_seconds_sum", route, dest);
+	write_dest_labels(out, name, route, dest);
+	fprintf(out, ",le=\"+Inf\"} %.0f\n", count);
+	snprintf(name, sizeof(name), "%s_sum", f->name);
+	write_dest_labels(out, name, route, dest);
 	fprintf(out, "} %.6f\n", mean * count / 1e6);
-	write_dest_labels(out, "weir_destination_latency_seconds_count", route, dest);
+	snprintf(name, sizeof(name), "%s_count", f->name);
+	write_dest_labels(out, name, route, dest);
 	fprintf(out, "} %.0f\n", count);
 }
 
 static void write_dests(FILE *out, const json_t *routes)
 {
 	static const char responses[] = "weir_destination_responses_total";
-	static const char latency[] = "weir_destination_latency_seconds";
+	static const struct family latency = {"weir_destination_latency_seconds", "histogram",
+	                                      "Request's last byte in to response's last byte out.",
+	                                      "latency_us"};
 
 	for (size_t k = 0; k < COUNT(dest_families); k++) {
 		const struct family *f = &dest_families[k];
@@ -244,8 +275,8 @@ static void write_dests(FILE *out, const json_t *routes)
 	}
 	write_head(out, responses, "counter", "Responses by status class.");
 	each_dest(out, routes, write_dest_classes, responses);
-	write_head(out, latency, "summary", "Request's last byte in to response's last byte out.");
-	each_dest(out, routes, write_dest_latency, latency);
+	write_head(out, latency.name, latency.type, latency.help);
+	each_dest(out, routes, write_dest_latency, &latency);
 }
 
 /* ---- the node --------------------------------------------------------------------------- */

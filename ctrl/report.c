@@ -7,6 +7,8 @@
 #include "weir/dataplane.h"
 
 #include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -316,15 +318,39 @@ static json_t *percentile(const struct figures *f, double share)
 	return json_null();
 }
 
+/* {"512": n}: how many took at least 256 us and less than 512; powers of two, without empty ones. */
+static json_t *buckets_json(const struct figures *f)
+{
+	json_t *buckets = json_object();
+	uint64_t bound = 1, n = 0;
+
+	for (uint32_t k = 0; k < LATENCY_BUCKETS; k++) {
+		char key[24];
+
+		n += f->latency[k];
+		while (bound <= latency_floor(k))
+			bound *= 2;
+		if (k + 1 < LATENCY_BUCKETS && latency_floor(k + 1) < bound)
+			continue;
+		snprintf(key, sizeof(key), "%" PRIu64, bound);
+		if (n > 0)
+			json_object_set_new(buckets, k + 1 < LATENCY_BUCKETS ? key : "inf",
+			                    number(n));
+		n = 0;
+	}
+	return buckets;
+}
+
 static json_t *latency_json(const struct figures *f)
 {
 	json_t *mean = f->n_latencies
 	                       ? json_real((double)f->latency_us_sum / (double)f->n_latencies)
 	                       : json_null();
 
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "count", number(f->n_latencies), "mean",
-	                 mean, "p50", percentile(f, 0.5), "p90", percentile(f, 0.9), "p99",
-	                 percentile(f, 0.99), "p999", percentile(f, 0.999));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "count", number(f->n_latencies),
+	                 "buckets", buckets_json(f), "mean", mean, "p50", percentile(f, 0.5), "p90",
+	                 percentile(f, 0.9), "p99", percentile(f, 0.99), "p999",
+	                 percentile(f, 0.999));
 }
 
 static void set_figures(json_t *o, const struct figures *f)

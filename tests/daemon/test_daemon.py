@@ -567,24 +567,69 @@ class Daemon(unittest.TestCase):
         self.assertIn(f"weir_destination_requests_total{{{labels}}} 900\n", text)
         self.assertIn(f'weir_destination_responses_total{{{labels},class="2xx"}} 900\n', text)
         self.check_exposition(text)
+        latency = "weir_destination_latency_seconds"
+        for le, n in (("0.000128", 0), ("0.000256", 0), ("0.000512", 900), ("16.777216", 900), ("+Inf", 900)):
+            self.assertIn(f'{latency}_bucket{{{labels},le="{le}"}} {n}\n', text)
+        self.assertIn(f"{latency}_sum{{{labels}}} 0.450000\n{latency}_count{{{labels}}} 900\n", text)
+        totals = c.call("stats")["totals"]
+        self.assertEqual(totals["latency_us"]["buckets"], {"512": 1000})
+        self.assertEqual(self.sum_of(text, "weir_destination_requests_total"), totals["requests"])
+        self.assertEqual(self.sum_of(text, "weir_destination_responses_total"), sum(totals["status"].values()))
+        self.assertEqual(self.sum_of(text, "weir_destination_receive_bytes_total"), totals["rx_bytes"])
+        self.assertEqual(self.sum_of(text, f"{latency}_count"), totals["latency_us"]["count"])
+        self.assertEqual(self.sum_of(text, "weir_worker_http_requests_total"), totals["requests"])
         c.call("apply", documents=documents(canary(90, 10).replace("canary", "'a\"b\\c'")))
         text = self.page("/metrics")[1]
         self.assertIn('route="default/httpbin/a\\"b\\\\c"', text)
         self.check_exposition(text)
 
+    def test_every_metric_is_on_the_page(self):
+        self.start()
+        families = self.check_exposition(self.page("/metrics")[1])
+        rows = [f"| `{name}` | {kind} | {text} |" for name, (kind, text) in families.items()]
+        with open(os.path.join(os.path.dirname(__file__), "../../docs/reference/metrics.md")) as page:
+            told = [line.rstrip("\n") for line in page if re.match(r"\| `weir_\w+` \| (counter|gauge|histogram) ", line)]
+        self.maxDiff = None
+        self.assertEqual(told, rows)
+
+    def sum_of(self, text, name):
+        return sum(float(v) for v in re.findall(rf"^{name}(?:\{{.*\}})? (\S+)$", text, re.M))
+
     def check_exposition(self, text):
-        """Every sample belongs to the family announced last, and no family comes twice."""
-        families, current = set(), None
+        """HELP, TYPE, samples; no family and no sample twice; names as their types want them; histograms rise."""
+        families, samples, current, bucket = {}, set(), None, None
+        self.assertTrue(text.endswith("\n"))
         for line in text.splitlines():
-            if line.startswith("# TYPE "):
-                current = line.split()[2]
+            if line.startswith("# HELP "):
+                current, help_text = line.split(" ", 3)[2:]
                 self.assertNotIn(current, families)
-                families.add(current)
-            elif not line.startswith("#"):
-                m = re.fullmatch(r'([a-z0-9_]+)(\{([a-z]+="(\\.|[^"\\])*",?)+\})? \S+', line)
-                self.assertTrue(m, line)
-                self.assertIn(m[1], (current, current + "_sum", current + "_count"))
+                families[current] = [None, help_text]
+                continue
+            if line.startswith("# TYPE "):
+                _, _, name, kind = line.split(" ")
+                self.assertEqual((name, families[name][0]), (current, None))
+                self.assertIn(kind, ("counter", "gauge", "histogram"))
+                self.assertEqual(name.endswith("_total"), kind == "counter", name)
+                families[name][0] = kind
+                continue
+            m = re.fullmatch(r'([a-z][a-z0-9_]*)(?:\{((?:[a-z_]+="(?:\\[\\"n]|[^"\\\n])*"(?:,|(?=\})))+)\})? (\S+)', line)
+            self.assertTrue(m, line)
+            name, labels, value = m[1], m[2] or "", float(m[3])
+            self.assertNotIn((name, labels), samples)
+            samples.add((name, labels))
+            suffix = name[len(current):]
+            self.assertTrue(name.startswith(current), line)
+            self.assertIn(suffix, ("_bucket", "_sum", "_count") if families[current][0] == "histogram" else ("",))
+            if suffix == "_bucket":
+                rest, le = re.fullmatch(r'(.*),le="(.*)"', labels).groups()
+                if bucket and bucket[0] == rest:
+                    self.assertGreater(float(le), bucket[1])
+                    self.assertGreaterEqual(value, bucket[2])
+                bucket = (rest, float(le), value)
+            elif suffix == "_count":
+                self.assertEqual(bucket, (labels, float("inf"), value))
         self.assertGreater(len(families), 60)
+        return families
 
     def test_drops_and_counters(self):
         c = self.start()
