@@ -5,6 +5,8 @@
 #
 #   demo.sh whole         it says what it has to say, in under a minute, and leaves nothing
 #   demo.sh interrupted   Ctrl-C at three moments: nothing is left either
+#   demo.sh kept          --keep stays until it is ended, and leaves nothing then
+#   demo.sh unprivileged  without root it says so in one line
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -56,7 +58,31 @@ interrupted() {
 	done
 }
 
+kept() {
+	local pid out i
+	out=$(mktemp)
+	setsid ./demo --keep >"$out" 2>&1 </dev/null &
+	pid=$!
+	for ((i = 0; i < 120; i++)); do
+		grep -q 'To end it' "$out" && break
+		sleep 0.5
+	done
+	[ "$i" -lt 120 ] || fail "it does not come to stay: $(tail -20 "$out")"
+	sleep 1
+	kill -0 "$pid" || fail "it does not stay"
+	kill -TERM "$pid"
+	wait "$pid"
+	rm -f "$out"
+	nothing_left "$pid"
+}
+
+unprivileged() {
+	local out
+	out=$(setpriv --reuid=65534 --regid=65534 --clear-groups ./demo 2>&1) && fail "it runs without root"
+	[ "$(wc -l <<<"$out")" = 1 ] || fail "not one line: $out"
+}
+
 case ${1:-} in
-whole | interrupted) "$1" ;;
-*) fail "usage: $0 whole|interrupted" ;;
+whole | interrupted | kept | unprivileged) "$1" ;;
+*) fail "usage: $0 whole|interrupted|kept|unprivileged" ;;
 esac
