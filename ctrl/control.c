@@ -12,6 +12,8 @@
 
 #define STORED "applied (stored)" /* in place of a file's name; which file it was is not kept */
 
+#define STORED_PIECE_BYTES (1u << 20) /* far below TREE_BYTES_MAX and what TREE_NODES_MAX takes */
+
 #define EFFECT_POLL_MS  1  /* while a generation is not in effect: an answer waits for it */
 #define RELEASE_POLL_MS 50 /* while a replaced snapshot is not released: only memory waits */
 
@@ -346,6 +348,30 @@ static void log_diags(const char *event, struct diag_list *diags)
 			log_error(event, "%s", diag_format(diags, &diags->items[i]));
 }
 
+/*
+ * Applied in many files and stored as one: the bounds on one file must not keep it from being read
+ * back, so it is read in pieces of whole documents. What docset_emit() writes has "---" at the start of
+ * a line only between documents.
+ */
+static void read_stored(struct control *c, struct docset *set, const char *text, size_t len)
+{
+	static const char separator[] = "\n---\n";
+	const char *end = text + len;
+
+	while (text < end) {
+		const char *to = end;
+
+		if ((size_t)(end - text) > STORED_PIECE_BYTES)
+			to = memmem(text + STORED_PIECE_BYTES,
+			            (size_t)(end - text) - STORED_PIECE_BYTES, separator,
+			            strlen(separator));
+		to = !to || to == end ? end : to + 1;
+		docset_read_text(set, STORED, text, (size_t)(to - text), c->conf->ns,
+		                 &c->store_problems);
+		text = to;
+	}
+}
+
 /* The stored set; an empty one when there is none or it cannot be read. */
 static struct docset *load_applied(struct control *c)
 {
@@ -362,7 +388,7 @@ static struct docset *load_applied(struct control *c)
 	}
 	damaged = c->store_problems.n_errors;
 	if (text)
-		docset_read_text(set, STORED, text, len, c->conf->ns, &c->store_problems);
+		read_stored(c, set, text, len);
 	free(text);
 	if (c->store_problems.n_errors == damaged)
 		return set;

@@ -348,6 +348,22 @@ class Daemon(unittest.TestCase):
             self.assertIn(weight, (last, last + 1))  # the answer to the last one may have been lost
             last = weight
 
+    def test_a_stored_set_may_be_larger_than_a_file(self):
+        """Each file is within the bounds on values (500,000) and both together are not."""
+        hosts = lambda i: ", ".join(f"h{k}.s{i}.example.com" for k in range(100))
+        c = self.start()
+        for part in range(2):
+            entries = "---\n".join(
+                f"""apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: {{name: s{i}}}
+spec: {{hosts: [{hosts(i)}], ports: [{{number: 80, name: http, protocol: HTTP}}], resolution: STATIC}}
+""" for i in range(part * 2500, part * 2500 + 2500))
+            c.call("apply", documents=documents(entries))
+        self.end()
+        status = self.start().call("status")
+        self.assertEqual((status["objects"]["ServiceEntry"], status["problems"]), (5000, []))
+
     def test_a_damaged_set_gives_the_one_before(self):
         c = self.start()
         c.call("apply", documents=documents(service()))
