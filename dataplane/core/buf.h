@@ -63,6 +63,9 @@ void buf_ref(struct buf *b);
 /** Does anybody else hold a reference, for example a device still sending? */
 bool buf_shared(const struct buf *b);
 
+/** Is less than a quarter of the pool's buffers free? For deciding what to refuse; may be slow. */
+bool buf_is_scarce(const struct buf_pool *pool);
+
 static inline size_t buf_headroom(const struct buf *b)
 {
 	return (size_t)(b->data - b->head);

@@ -258,7 +258,7 @@ static bool try_request(struct worker *w, struct session *s)
 			hang_up(w, s);
 		return false;
 	}
-	if (tcp_send_space(s->conn) == 0)
+	if (tcp_send_space(w->tcp, s->conn) == 0)
 		return false;
 	p = worker_contiguous(w, q, w->gather_request, &len);
 	switch (http1_parse_request(p, len, &w->request, &head_len)) {

@@ -123,6 +123,13 @@ void tcp_timer(struct tcp_stack *s, struct timer *t, uint64_t now_us);
 /** Send what is due on every connection touched since the last flush: data, ACKs, FIN, RST, windows. */
 void tcp_flush(struct tcp_stack *s, uint64_t now_us);
 
+/**
+ * Buffers are scarce, or no longer: while they are, every connection may hold only a small part of what
+ * it may otherwise, so that many slow or hostile ones together cannot take all of the pool. Windows
+ * already offered are honoured.
+ */
+void tcp_scarce(struct tcp_stack *s, bool scarce);
+
 /** Take one connection with news off the ready list, or NULL. events: set of enum tcp_event. */
 struct tcp_conn *tcp_next_ready(struct tcp_stack *s, uint32_t *events);
 
@@ -177,8 +184,11 @@ bool tcp_eof(const struct tcp_conn *c);
 
 /* ---- sending ---------------------------------------------------------------------------- */
 
-/** Bytes that may still be queued before sndbuf_bytes; 0 when full, closing or closed. */
-uint32_t tcp_send_space(const struct tcp_conn *c);
+/**
+ * Bytes that may still be queued before sndbuf_bytes (or before much less while buffers are scarce);
+ * 0 when full, closing or closed. After a 0 comes TCP_EV_WRITABLE, unless it is closing.
+ */
+uint32_t tcp_send_space(const struct tcp_stack *s, struct tcp_conn *c);
 
 /** Bytes queued and not yet acknowledged. */
 uint32_t tcp_send_pending(const struct tcp_conn *c);

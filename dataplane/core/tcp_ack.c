@@ -182,7 +182,7 @@ static uint32_t advance(struct tcp_stack *s, struct tcp_conn *c, uint32_t ack)
 	c->flags &= ~TCP_F_TLP_SENT;
 	if (bytes && !c->sndq.first)
 		tcp_conn_event(s, c, TCP_EV_SENT);
-	if (c->flags & TCP_F_NO_SPACE && c->sndq.bytes <= (uint32_t)c->snd_bound_kb * 512) {
+	if (c->flags & TCP_F_NO_SPACE && c->sndq.bytes <= tcp_sendq_bound(s) / 2) {
 		c->flags &= ~TCP_F_NO_SPACE;
 		tcp_conn_event(s, c, TCP_EV_WRITABLE);
 	}

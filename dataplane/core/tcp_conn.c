@@ -11,13 +11,6 @@
 #include <errno.h>
 #include <string.h>
 
-static uint16_t send_bound_kb(const struct tcp_stack *s)
-{
-	uint32_t kb = s->config.sndbuf_bytes / 1024;
-
-	return (uint16_t)(kb == 0 ? 1 : kb > UINT16_MAX ? UINT16_MAX : kb);
-}
-
 struct tcp_conn *tcp_conn_new(struct tcp_stack *s, const struct tcp_peer *peer)
 {
 	struct tcp_conn *c = slab_get(&s->slab);
@@ -33,7 +26,6 @@ struct tcp_conn *tcp_conn_new(struct tcp_stack *s, const struct tcp_peer *peer)
 	c->ts_offset = tcp_stack_ts_offset(s, peer);
 	c->mss = c->peer_mss = 536; /* RFC 9293 section 3.7.1: when not told */
 	c->ssthresh = UINT32_MAX;
-	c->snd_bound_kb = send_bound_kb(s);
 	c->progress_ms = tcp_now_ms(s);
 	tcp_table_add(s, c);
 	s->env.counters[COUNT_TCP_CONNS]++;

@@ -194,7 +194,7 @@ int tcp_output_syn(struct tcp_stack *s, struct tcp_conn *c)
 	struct segment g = {.seq = c->snd_una, .flags = TCP_SYN};
 	struct buf *b = buf_alloc(s->env.pool);
 	bool answer = c->state == TCP_SYN_RCVD;
-	uint32_t wnd = s->config.rcvbuf_bytes;
+	uint32_t wnd = tcp_recv_bound(s);
 	struct net_segment out;
 
 	if (!b) {

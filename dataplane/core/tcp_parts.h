@@ -263,6 +263,12 @@ struct buf *tcp_sendq_split(struct tcp_stack *s, struct tcp_conn *c, struct buf 
 struct buf *tcp_sendq_segment(struct tcp_stack *s, struct tcp_conn *c);
 
 /** Sequence number behind the last queued byte. */
+/** Bytes that the receive queue may hold now. */
+uint32_t tcp_recv_bound(const struct tcp_stack *s);
+
+/** Bytes that the send queue may hold now. */
+uint32_t tcp_sendq_bound(const struct tcp_stack *s);
+
 static inline uint32_t tcp_sendq_end(const struct tcp_conn *c)
 {
 	const struct buf *b = c->sndq.last;

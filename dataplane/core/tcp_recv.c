@@ -26,11 +26,22 @@ static uint32_t told_window(const struct tcp_conn *c)
 	return seq_gt(c->rcv_adv, c->rcv_nxt) ? c->rcv_adv - c->rcv_nxt : 0;
 }
 
+uint32_t tcp_recv_bound(const struct tcp_stack *s)
+{
+	uint32_t bound = s->config.rcvbuf_bytes;
+
+	return s->scarce && bound > TCP_SCARCE_BYTES ? TCP_SCARCE_BYTES : bound;
+}
+
 static uint32_t free_space(const struct tcp_stack *s, const struct tcp_conn *c)
 {
-	if (c->rcvq.n >= s->rcv_bufs_max || c->rcvq.bytes >= s->config.rcvbuf_bytes)
+	uint32_t bound = tcp_recv_bound(s), bufs = s->rcv_bufs_max;
+
+	if (s->scarce && bufs > TCP_SCARCE_BUFS)
+		bufs = TCP_SCARCE_BUFS;
+	if (c->rcvq.n >= bufs || c->rcvq.bytes >= bound)
 		return 0;
-	return s->config.rcvbuf_bytes - c->rcvq.bytes;
+	return bound - c->rcvq.bytes;
 }
 
 uint32_t tcp_recv_window(const struct tcp_stack *s, const struct tcp_conn *c)
@@ -150,7 +161,7 @@ static enum drop insert_ooo(struct tcp_stack *s, struct tcp_conn *c, struct buf 
 	}
 	if (next && seq_lt(next->seq, end))
 		buf_trim(b, (uint16_t)(next->seq - b->seq));
-	if (c->ooo_n >= s->ooo_max)
+	if (c->ooo_n >= (s->scarce ? TCP_SCARCE_OOO : s->ooo_max))
 		return DROP_TCP_OOO_LIMIT;
 	b->next = next;
 	*at = b;

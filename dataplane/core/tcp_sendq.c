@@ -24,13 +24,23 @@ static bool is_open(const struct tcp_conn *c)
 	                                    c->state == TCP_CLOSE_WAIT || c->state == TCP_SYN_SENT);
 }
 
-uint32_t tcp_send_space(const struct tcp_conn *c)
+uint32_t tcp_sendq_bound(const struct tcp_stack *s)
 {
-	uint32_t bound = (uint32_t)c->snd_bound_kb * 1024;
+	uint32_t bound = s->config.sndbuf_bytes;
+
+	return s->scarce && bound > TCP_SCARCE_BYTES ? TCP_SCARCE_BYTES : bound;
+}
+
+uint32_t tcp_send_space(const struct tcp_stack *s, struct tcp_conn *c)
+{
+	uint32_t bound = tcp_sendq_bound(s);
 
 	if (!is_open(c))
 		return 0;
-	return c->sndq.bytes < bound ? bound - c->sndq.bytes : 0;
+	if (c->sndq.bytes < bound)
+		return bound - c->sndq.bytes;
+	c->flags |= TCP_F_NO_SPACE;
+	return 0;
 }
 
 uint32_t tcp_send_pending(const struct tcp_conn *c)
@@ -80,8 +90,7 @@ void tcp_send(struct tcp_stack *s, struct tcp_conn *c, struct buf *b)
 		b->mark = 0;
 		bufq_push(&c->sndq, b);
 	}
-	if (tcp_send_space(c) == 0)
-		c->flags |= TCP_F_NO_SPACE;
+	(void)tcp_send_space(s, c); /* notes that it is full */
 	tcp_touch(s, c);
 }
 

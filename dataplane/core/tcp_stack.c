@@ -97,6 +97,11 @@ static void free_list(struct buf *b)
 	}
 }
 
+void tcp_scarce(struct tcp_stack *s, bool scarce)
+{
+	s->scarce = scarce;
+}
+
 void tcp_fini(struct tcp_stack *s)
 {
 	for (uint32_t i = 0; i < s->slab.fresh; i++) {

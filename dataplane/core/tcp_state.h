@@ -160,8 +160,8 @@ struct tcp_conn {
 	uint16_t k_4ms;          /* CUBIC's K in units of 4 ms */
 	uint16_t challenge_64ms; /* when a challenge or out-of-window ACK was last sent */
 	int16_t listener;
-	uint16_t snd_bound_kb; /* of the configuration: tcp_send_space() has no stack at hand */
-	uint32_t rack_time;    /* newest time of sending among delivered segments, as in a mark */
+	uint16_t pad;
+	uint32_t rack_time; /* newest time of sending among delivered segments, as in a mark */
 };
 static_assert(sizeof(struct tcp_conn) <= 320, "a connection is five cache lines");
 
@@ -197,7 +197,13 @@ struct tcp_stack {
 	uint32_t rcv_bufs_max;
 	uint32_t ooo_max;
 	uint8_t rcv_ws;
+	bool scarce; /* tcp_scarce() */
 };
+
+/* What a connection may hold in each direction while buffers are scarce. */
+#define TCP_SCARCE_BYTES 16384u
+#define TCP_SCARCE_BUFS  16u
+#define TCP_SCARCE_OOO   4u
 
 /* ---- sequence numbers: RFC 9293 section 3.4 ----------------------------------------------- */
 

@@ -30,7 +30,7 @@ static enum pump pump(struct worker *w, struct tcp_conn *from, struct tcp_conn *
 
 		if (!b)
 			return PUMP_EMPTY;
-		if (tcp_send_space(to) == 0)
+		if (tcp_send_space(w->tcp, to) == 0)
 			return PUMP_FULL;
 		if (http1_body_feed(body, (const char *)b->data, b->len, &used) == HTTP1_BAD)
 			return PUMP_BAD;
@@ -287,7 +287,7 @@ bool transfer_step(struct worker *w, struct session *s)
 		return true;
 	if (s->resp_started)
 		return pump_response(w, s);
-	if (tcp_send_space(s->conn) == 0)
+	if (tcp_send_space(w->tcp, s->conn) == 0)
 		return false;
 	if (response_head(w, s))
 		return true;
@@ -304,7 +304,7 @@ static bool pour(struct worker *w, struct tcp_conn *from, struct tcp_conn *to)
 {
 	bool moved = false;
 
-	while (tcp_recv_queue(from)->first && tcp_send_space(to)) {
+	while (tcp_recv_queue(from)->first && tcp_send_space(w->tcp, to)) {
 		tcp_send(w->tcp, to, tcp_recv(w->tcp, from));
 		moved = true;
 	}

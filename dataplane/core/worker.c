@@ -16,7 +16,8 @@
 
 #define HEAD_END "\r\n\r\n"
 
-#define NEIGHS_MAX 4096 /* next hops and on-link endpoints of one worker */
+#define POOL_LOOK_US 1000 /* counting free buffers is slow: this often is enough */
+#define NEIGHS_MAX   4096 /* next hops and on-link endpoints of one worker */
 
 /* How one block of memory is divided; every piece starts at a cache line. */
 struct layout {
@@ -274,6 +275,10 @@ bool worker_turn(struct worker *w, uint64_t now_us, uint64_t unix_s)
 
 	w->now_us = now_us;
 	w->unix_s = unix_s;
+	if (now_us >= w->look_at_pool_us) {
+		tcp_scarce(w->tcp, buf_is_scarce(w->pool));
+		w->look_at_pool_us = now_us + POOL_LOOK_US;
+	}
 	timer_turn(&w->wheel, now_us, timer_due, w);
 	while ((c = tcp_next_ready(w->tcp, &events))) {
 		w->busy = true;

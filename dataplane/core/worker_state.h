@@ -121,8 +121,9 @@ struct worker {
 	const struct steer *steer;
 	uint32_t id, n_workers;
 	bool draining;
-	bool busy;               /* something was done in this turn */
-	uint64_t now_us, unix_s; /* of this turn */
+	bool busy;                /* something was done in this turn */
+	uint64_t now_us, unix_s;  /* of this turn */
+	uint64_t look_at_pool_us; /* when to ask again whether buffers are scarce */
 	uint64_t rng;
 	uint64_t net_due_us; /* when net_tick() wants to be called */
 

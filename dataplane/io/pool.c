@@ -111,6 +111,13 @@ struct buf *buf_alloc(struct buf_pool *pool)
 	return b;
 }
 
+bool buf_is_scarce(const struct buf_pool *pool)
+{
+	const struct rte_mempool *mp = (const void *)pool;
+
+	return rte_mempool_avail_count(mp) < mp->size / 4;
+}
+
 void buf_free(struct buf *b)
 {
 	rte_pktmbuf_free_seg(pool_mbuf(b));

@@ -73,7 +73,7 @@ static void flow_read(struct host *h, struct flow *f)
 
 static void flow_write(struct host *h, struct flow *f)
 {
-	while (f->conn && f->out_at < f->out.len && tcp_send_space(f->conn)) {
+	while (f->conn && f->out_at < f->out.len && tcp_send_space(h->tcp, f->conn)) {
 		struct buf *b = buf_alloc(&h->pool);
 		size_t n = f->out.len - f->out_at;
 

@@ -116,7 +116,7 @@ static void read_some(struct half *h)
 	uint32_t n = 1 + below(h->sim, h->chunk), how = below(h->sim, 4);
 	struct buf *b;
 
-	if (h->echo && !tcp_send_space(h->c))
+	if (h->echo && !tcp_send_space(t, h->c))
 		return; /* back-pressure */
 	if (!q->bytes)
 		return;
@@ -143,7 +143,7 @@ static void write_some(struct half *h)
 	struct link_side *s = &h->sim->link.side[h->side];
 	uint32_t left = h->chunk;
 
-	while (!h->echo && left && h->queued < h->total && tcp_send_space(h->c)) {
+	while (!h->echo && left && h->queued < h->total && tcp_send_space(s->tcp, h->c)) {
 		uint32_t n = 1 + below(h->sim, h->chunk < 2000 ? h->chunk : 2000);
 		struct buf *b = buf_alloc(&s->pool);
 

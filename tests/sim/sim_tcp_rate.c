@@ -18,7 +18,7 @@ struct rate_case {
 
 static void fill(struct link *l, struct tcp_conn *c, uint64_t *left)
 {
-	while (*left && tcp_send_space(c)) {
+	while (*left && tcp_send_space(l->side[0].tcp, c)) {
 		struct buf *b = buf_alloc(&l->side[0].pool);
 
 		if (!b)

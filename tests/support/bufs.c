@@ -82,6 +82,11 @@ bool buf_shared(const struct buf *b)
 	return bufs_refs(b) > 1;
 }
 
+bool buf_is_scarce(const struct buf_pool *pool)
+{
+	return pool->limit - pool->live < pool->limit / 4;
+}
+
 struct buf_pool bufs_pool(uint32_t limit)
 {
 	return (struct buf_pool){.limit = limit, .poison = true};

@@ -196,7 +196,7 @@ static void receive(struct wire *w)
 
 static void send_filler(struct wire *w, struct tcp_conn *c, uint64_t *left)
 {
-	while (*left && tcp_send_space(c)) {
+	while (*left && tcp_send_space(w->tcp, c)) {
 		struct buf *b = buf_alloc(&w->pool);
 
 		if (!b)
@@ -213,7 +213,7 @@ static void serve(struct wire *w, struct tcp_conn *c, struct user *u)
 	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nhello\n";
 	struct buf *b;
 
-	while ((u->port != 7 || tcp_send_space(c)) && (b = tcp_recv(w->tcp, c))) {
+	while ((u->port != 7 || tcp_send_space(w->tcp, c)) && (b = tcp_recv(w->tcp, c))) {
 		if (u->port == 7) {
 			tcp_send(w->tcp, c, b);
 			continue;

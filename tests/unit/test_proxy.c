@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINES  8
+#define LINES  16
 #define MS     1000ull
 #define SECOND 1000000ull
 #define HEARD  (4u << 20)
@@ -947,6 +947,37 @@ static void holds_back(void **state)
 	free(mb);
 }
 
+/* Many readers that stop reading must not take the buffers that others need. */
+static void leaves_buffers_for_others(void **state)
+{
+	enum {
+		DEAF = 12
+	};
+	struct line *c[DEAF], *other;
+	char *mb = calloc(1, 1 << 20);
+
+	(void)state;
+	st.weir.pool.limit = 800; /* DEAF readers may hold 12 x 128 KiB otherwise: 1,100 buffers */
+	for (int i = 0; i < DEAF; i++) {
+		uint32_t before = st.v1.n;
+		struct line *server;
+
+		c[i] = dial();
+		c[i]->deaf = true;
+		say(c[i], GET);
+		server = st.v1.n > before ? &st.v1.lines[before] : &st.v2.lines[st.v2.n - 1];
+		say(server, "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n");
+		say_bytes(server, mb, 180000);
+	}
+	pass(5 * SECOND);
+	assert_true(st.weir.pool.limit - st.weir.pool.live > 20);
+	other = dial();
+	assert_int_equal(other->why, TCP_WHY_NONE);
+	say(other, "GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
+	heard_start(other, "HTTP/1.1 404 ");
+	free(mb);
+}
+
 /* A byte to a buffer would let a client that sends bytes one by one take many times what it may. */
 static void keeps_small_pieces_together(void **state)
 {
@@ -1161,6 +1192,7 @@ int main(void)
 		T(lets_nobody_wait_in_vain),
 		T(refuses_connections_over_the_limit),
 		T(holds_back),
+		T(leaves_buffers_for_others),
 		T(keeps_small_pieces_together),
 		T(routes_each_request_anew),
 		T(gives_a_slot_to_another_endpoint),

@@ -38,7 +38,7 @@ static void closes_in_order_actively(void **state)
 	tcp_shutdown(r.tcp, r.c);
 	assert_int_equal(tcp_rig_flush(&r), 1);
 	assert_int_equal(tcp_rig_only(&r).flags, TCP_FIN | TCP_ACK | TCP_PSH);
-	assert_int_equal(tcp_send_space(r.c), 0);
+	assert_int_equal(tcp_send_space(r.tcp, r.c), 0);
 	tcp_rig_send(&r, 10); /* too late: freed */
 	TCP_RIG_IN(&r, .flags = TCP_ACK | TCP_FIN, .seq = 1, .ack = 12);
 	tcp_rig_flush(&r);
