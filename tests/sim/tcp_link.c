@@ -183,10 +183,11 @@ static void corrupt(struct link *l, struct link_frame *f)
 static void blank_sack(struct link_frame *f)
 {
 	uint8_t *t = f->bytes + L2_BYTES + (f->bytes[12] == 8 ? 20 : 40);
-	uint32_t csum, i, end = (uint32_t)(t[12] >> 4) * 4;
+	uint32_t csum, i, end;
 
 	if (!is_ip(f->bytes) || !(t[13] & 2))
 		return;
+	end = (uint32_t)(t[12] >> 4) * 4;
 	for (i = 20; i + 1 < end; i += t[i] == 1 ? 1 : t[i + 1]) {
 		if (t[i] != 4)
 			continue;
