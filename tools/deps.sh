@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # its users read the lists
 #
 # The Debian 12 packages that Weir wants, and how ./demo and ./check install those that are missing.
 # This is the one list; docs/install.md shows it.

@@ -90,11 +90,24 @@ static void plan_queues(struct port *p, const struct rte_eth_dev_info *info, uin
 	p->tx_queues = (uint16_t)RTE_MIN(p->tx_queues, info->max_tx_queues);
 }
 
+/*
+ * The device's address. That of a tap belongs to the kernel, who is the other end of the wire: we take
+ * another, or each would see its own address in the other's ARP. So do devices that have none.
+ */
+static void choose_mac(struct port *p)
+{
+	struct rte_ether_addr mac;
+
+	if (strcmp(p->driver, "net_tap") == 0 || rte_eth_macaddr_get(p->id, &mac) < 0 ||
+	    !rte_is_valid_assigned_ether_addr(&mac))
+		rte_eth_random_addr(mac.addr_bytes);
+	memcpy(p->mac, mac.addr_bytes, sizeof(p->mac));
+}
+
 int port_find(struct port *p, const struct node_port *node, const struct port_plan *plan, char *err,
               size_t err_size)
 {
 	struct rte_eth_dev_info info;
-	struct rte_ether_addr mac;
 	int rc;
 
 	memset(p, 0, sizeof(*p));
@@ -117,9 +130,7 @@ int port_find(struct port *p, const struct node_port *node, const struct port_pl
 	plan_queues(p, &info, plan->n_workers);
 	p->rx_descs = node->rx_descs ? node->rx_descs : RX_DESCS_DEFAULT;
 	p->tx_descs = node->tx_descs ? node->tx_descs : TX_DESCS_DEFAULT;
-	if (rte_eth_macaddr_get(p->id, &mac) < 0 || !rte_is_valid_assigned_ether_addr(&mac))
-		rte_eth_random_addr(mac.addr_bytes);
-	memcpy(p->mac, mac.addr_bytes, sizeof(p->mac));
+	choose_mac(p);
 	return 0;
 }
 

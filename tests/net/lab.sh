@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # its users read some variables
 #
 # The lab: network namespaces, veth pairs, real nginx servers and a Weir between them. A library for
 # ./demo and for the scenarios in this folder; needs root and bash.
