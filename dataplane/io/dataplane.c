@@ -93,7 +93,7 @@ static uint32_t need_mib(const struct node *node)
 
 	if (eal_has_pci(node) && !node->huge)
 		each = RTE_ALIGN_CEIL(each, PAGE_BYTES);
-	return (uint32_t)((rings + buf_count(node) * (each + each / 16)) / MIB) + 16;
+	return (uint32_t)((rings + (uint64_t)buf_count(node) * (each + each / 16)) / MIB) + 16;
 }
 
 static unsigned int pool_flags(const struct node *node)
@@ -132,11 +132,12 @@ static int make_pools(const struct node *node, char *err, size_t err_size)
 	for (uint32_t w = 0; w < node->n_workers; w++)
 		share[worker_socket(w)]++;
 	for (uint32_t s = 0; s < SOCKETS_MAX; s++) {
-		uint32_t n = (uint32_t)((uint64_t)buf_count(node) * share[s] / node->n_workers);
 		char name[32];
+		uint32_t n;
 
 		if (!share[s])
 			continue;
+		n = (uint32_t)((uint64_t)buf_count(node) * share[s] / node->n_workers);
 		snprintf(name, sizeof(name), "weir_bufs_%u", s);
 		plane->pools[s] = pool_new(name, n, buf_bytes(node), (int)s, pool_flags(node));
 		if (plane->pools[s])

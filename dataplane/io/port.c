@@ -221,7 +221,8 @@ static int set_up_rss(struct port *p, const struct port_plan *plan)
 	rc = rte_eth_dev_rss_hash_conf_get(p->id, &got);
 	if (rc < 0)
 		return rc;
-	if ((got.rss_hf & RSS_TCP) != RSS_TCP || memcmp(key, plan->rss_key, PORT_RSS_KEY_BYTES))
+	if ((got.rss_hf & RSS_TCP) != RSS_TCP ||
+	    memcmp(key, plan->rss_key, PORT_RSS_KEY_BYTES) != 0)
 		return -ENOTSUP;
 	return 0;
 }
