@@ -40,12 +40,18 @@ static char *read_stream(FILE *stream, size_t *len)
 static enum exit_code add_text(json_t *documents, const char *name, const char *text, size_t len)
 {
 	json_t *value = memchr(text, '\0', len) ? NULL : json_stringn(text, len);
+	json_t *title = value ? json_string(name) : NULL;
+	enum exit_code code;
 
-	if (!value)
-		return session_misused("%s is not UTF-8 text", name);
-	if (json_array_append_new(documents, json_pack("{s:s, s:o}", "name", name, "text", value)))
+	if (title && json_array_append_new(
+			     documents, json_pack("{s:o, s:o}", "name", title, "text", value)) == 0)
+		return WEIRCTL_OK;
+	if (title)
 		return session_no_memory();
-	return WEIRCTL_OK;
+	code = session_misused(
+		value ? "the name of the file %s is not UTF-8 text" : "%s is not UTF-8 text", name);
+	json_decref(value);
+	return code;
 }
 
 static enum exit_code add_file(json_t *documents, const char *path)
@@ -66,6 +72,16 @@ static enum exit_code add_file(json_t *documents, const char *path)
 		fclose(stream);
 	free(text);
 	return code;
+}
+
+/* A file that only its directory named: opening a pipe would wait for a writer. */
+static enum exit_code add_entry(json_t *documents, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+		return session_misused("cannot read %s: it is not a file", path);
+	return add_file(documents, path);
 }
 
 static int is_document(const struct dirent *entry)
@@ -103,7 +119,7 @@ static enum exit_code add_directory(json_t *documents, const char *path)
 			if (asprintf(&file, "%s%s%s", path, slash ? "" : "/", entries[i]->d_name) <
 			    0)
 				file = NULL;
-			code = file ? add_file(documents, file) : session_no_memory();
+			code = file ? add_entry(documents, file) : session_no_memory();
 			free(file);
 		}
 		free(entries[i]);

@@ -5,6 +5,7 @@
 #include "terminal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define ANSWER_MARGIN_MS 2000 /* a wait that ends in the daemon is told by it, not cut off here */
 
@@ -323,12 +325,41 @@ static enum exit_code run(struct session *s)
 /* What was printed has to have arrived; a reader that left early wants no explanation. */
 static enum exit_code finish_output(enum exit_code code)
 {
+	bool lost = ferror(stdout); /* in an earlier write, whose reason is gone */
+
 	errno = 0;
-	if (fflush(stdout) == 0 && !ferror(stdout))
+	if (fflush(stdout) == 0 && !lost)
 		return code;
-	if (errno != EPIPE)
+	if (errno == 0)
+		session_complain("not all of the output could be written");
+	else if (errno != EPIPE)
 		session_complain("cannot write: %s", strerror(errno));
 	return code ? code : WEIRCTL_FAILED;
+}
+
+/*
+ * Whoever started this with a standard stream closed must not find the daemon's socket or a document
+ * in its place: what is printed would go into it. A place opened for the wrong direction gives EBADF.
+ */
+static void keep_standard_streams(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			_exit(WEIRCTL_FAILED);
+}
+
+/* The first argument that JSON cannot carry, or 0. */
+static int not_text(int argc, char *const argv[])
+{
+	for (int i = 1; i < argc; i++) {
+		json_t *text = json_string(argv[i]);
+
+		if (!text)
+			return i;
+		json_decref(text);
+	}
+	return 0;
 }
 
 int session_main(int argc, char *const argv[])
@@ -336,8 +367,13 @@ int session_main(int argc, char *const argv[])
 	struct session s = {.client = {.fd = -1}};
 	enum exit_code code;
 	char err[256];
+	int bad;
 
-	if (args_parse(&s.args, argc, argv, err, sizeof(err)) == 0)
+	keep_standard_streams();
+	bad = not_text(argc, argv);
+	if (bad)
+		code = session_misused("argument %d is not UTF-8 text: \"%.64s\"", bad, argv[bad]);
+	else if (args_parse(&s.args, argc, argv, err, sizeof(err)) == 0)
 		code = run(&s);
 	else
 		code = session_misused("%s", err);

@@ -29,15 +29,14 @@ static const char *const watch_headings[] = {"ROUTE", "DESTINATION", "SUBSET", "
                                              ">NOW",  ">REQUESTS",   ">REQ/S", ">2XX",   ">4XX",
                                              ">5XX",  ">P50",        ">P90",   ">P99",   NULL};
 
-/* The member of a list that has this name. */
-static const json_t *by_name(const json_t *list, const char *name)
+/* The members of a list under their names; NULL when there is no list. */
+static json_t *index_names(const json_t *list)
 {
-	const json_t *item;
+	json_t *names = list ? json_object() : NULL, *item;
 	size_t i;
 
-	json_array_foreach(list, i,
-	                   item) if (strcmp(session_str(item, "name"), name) == 0) return item;
-	return NULL;
+	json_array_foreach(list, i, item) json_object_set(names, session_str(item, "name"), item);
+	return names;
 }
 
 /* Requests since the last look; figures that began anew count from zero. */
@@ -115,20 +114,21 @@ static void add_watch_row(struct table *t, const char *route, const json_t *row,
 	json_decref(share);
 }
 
-static void add_watched(struct table *t, const json_t *route, const struct look *look)
+/* old: the same route at the look before, or NULL. */
+static void add_watched(struct table *t, const json_t *route, const json_t *old,
+                        const struct look *look)
 {
 	const char *name = session_str(route, "name");
-	const json_t *old = by_name(json_object_get(look->before, "routes"), name);
 	const json_t *destinations = json_object_get(route, "destinations"), *row;
-	const json_t *old_destinations = json_object_get(old, "destinations");
+	json_t *were = index_names(json_object_get(old, "destinations"));
 	json_int_t all = 0;
 	size_t i;
 
 	json_array_foreach(destinations, i, row) all +=
-		requests_since(row, by_name(old_destinations, session_str(row, "name")));
+		requests_since(row, json_object_get(were, session_str(row, "name")));
 	json_array_foreach(destinations, i, row)
 	{
-		const json_t *was = by_name(old_destinations, session_str(row, "name"));
+		const json_t *was = json_object_get(were, session_str(row, "name"));
 
 		add_watch_row(t, name, row, look->before ? (double)requests_since(row, was) : 0,
 		              look->before ? (double)all : 0, look->seconds);
@@ -136,6 +136,7 @@ static void add_watched(struct table *t, const json_t *route, const struct look 
 	if (json_array_size(destinations) == 0)
 		add_watch_row(t, name, route, look->before ? (double)requests_since(route, old) : 0,
 		              0, look->seconds);
+	json_decref(were);
 }
 
 static void add_route(struct table *t, const json_t *route)
@@ -163,7 +164,7 @@ static void print_totals(const json_t *stats)
 
 static enum exit_code print_look(const struct look *look, bool watch)
 {
-	const json_t *route;
+	json_t *before = index_names(json_object_get(look->before, "routes")), *route;
 	struct table t;
 	bool whole;
 	size_t i;
@@ -173,12 +174,14 @@ static enum exit_code print_look(const struct look *look, bool watch)
 	json_array_foreach(json_object_get(look->now, "routes"), i, route)
 	{
 		if (watch)
-			add_watched(&t, route, look);
+			add_watched(&t, route, json_object_get(before, session_str(route, "name")),
+			            look);
 		else
 			add_route(&t, route);
 	}
 	whole = table_print(&t, stdout);
 	table_fini(&t);
+	json_decref(before);
 	return whole ? WEIRCTL_OK : session_no_memory();
 }
 
@@ -245,8 +248,11 @@ static enum exit_code draw(const struct session *s, const struct look *look, boo
 		if (code)
 			return code;
 	}
-	/* A reader that left ends the watch; session_main() says what there is to say. */
-	return fflush(stdout) == 0 ? WEIRCTL_OK : WEIRCTL_FAILED;
+	/*
+	 * A reader that left ends the watch; session_main() says what there is to say. A terminal is
+	 * written line by line: when it is gone, fflush() may have nothing left that could fail.
+	 */
+	return fflush(stdout) == 0 && !ferror(stdout) ? WEIRCTL_OK : WEIRCTL_FAILED;
 }
 
 static enum exit_code watch(struct session *s, double interval, bool terminal)

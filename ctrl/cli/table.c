@@ -95,7 +95,8 @@ size_t table_rows(const struct table *t)
 	return t->n_cells / t->n_columns - 1;
 }
 
-static void print_row(const struct table *t, size_t row, const size_t *widths, FILE *stream)
+static void print_row(const struct table *t, size_t row, const size_t *widths, bool colours,
+                      FILE *stream)
 {
 	const struct table_cell *cells = &t->cells[row * t->n_columns];
 	size_t owed = 0; /* spaces are printed only when something follows them */
@@ -104,7 +105,7 @@ static void print_row(const struct table *t, size_t row, const size_t *widths, F
 		size_t width = width_of(cells[i].text), pad = widths[i] - width;
 
 		if (width) {
-			bool coloured = cells[i].colour != COLOUR_NONE;
+			bool coloured = colours && cells[i].colour != COLOUR_NONE;
 
 			fprintf(stream, "%*s%s%s%s", (int)(owed + (t->right[i] ? pad : 0)), "",
 			        coloured ? terminal_colour(stream, cells[i].colour) : "",
@@ -122,6 +123,8 @@ static void print_row(const struct table *t, size_t row, const size_t *widths, F
 bool table_print(const struct table *t, FILE *stream)
 {
 	size_t widths[TABLE_COLUMNS_MAX] = {0};
+	bool colours =
+		terminal_colours(stream); /* asks the system: once a table, not once a cell */
 
 	if (t->failed)
 		return false;
@@ -131,6 +134,6 @@ bool table_print(const struct table *t, FILE *stream)
 		*max = width > *max ? width : *max;
 	}
 	for (size_t row = 0; row < t->n_cells / t->n_columns; row++)
-		print_row(t, row, widths, stream);
+		print_row(t, row, widths, colours, stream);
 	return true;
 }

@@ -85,3 +85,33 @@ want 0 weirctl route GET http://httpbin.example.com/
 want 1 weirctl route GET http://other.example.com/
 want 0 weirctl route GET httpbin.example.com:8080/x -n sample-app -f "$dir/tutorial/service.yaml" -f "$dir/tutorial/canary.yaml"
 want 2 weirctl route GET http://httpbin.example.com/ -f /nonexistent
+
+# Arguments that JSON cannot carry are refused, not left out.
+want 2 weirctl apply -n $'sample\xff' -f "$dir/tutorial/canary.yaml"
+shows "argument 3 is not UTF-8 text"
+cp "$dir/tutorial/canary.yaml" "$dir/"$'na\xffme.yaml'
+mkdir "$dir/odd"
+mv "$dir/"$'na\xffme.yaml' "$dir/odd/"
+want 2 weirctl validate -f "$dir/odd"
+shows "the name of the file"
+mkdir "$dir/pipes"
+mkfifo "$dir/pipes/a.yaml"
+want 2 timeout 5 weirctl validate -f "$dir/pipes"
+shows "a.yaml: it is not a file"
+
+# Output that cannot be written is a failure, and never goes into another file instead.
+want 5 bash -c 'exec weirctl status >&-'
+shows "cannot write: Bad file descriptor"
+want 5 bash -c 'exec weirctl status >/dev/full'
+shows "cannot write: No space left on device"
+# A watch ends with its terminal, also when nobody tells it that the terminal is gone.
+want 5 timeout 10 python3 -c '
+import os, pty, signal, sys
+pid, terminal = pty.fork()
+if pid == 0:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    os.environ["TERM"] = "xterm"
+    os.execvp("weirctl", ["weirctl", "stats", "--watch=0.1"])
+os.read(terminal, 1)
+os.close(terminal)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))'
