@@ -388,6 +388,35 @@ static const struct tree_node *element(const struct tree_node *list, uint32_t i)
 	return node;
 }
 
+/* Does an earlier port, or this port before that place, have the address too? */
+static bool address_is_taken(const struct conf *conf, uint32_t port, uint32_t place)
+{
+	const struct ip_addr *addr = &conf->ports[port].node.addrs[place].addr;
+
+	for (uint32_t i = 0; i <= port; i++) {
+		const struct node_port *p = &conf->ports[i].node;
+
+		for (uint32_t k = 0; k < (i == port ? place : p->n_addrs); k++)
+			if (ip_eq(&p->addrs[k].addr, addr))
+				return true;
+	}
+	return false;
+}
+
+static void check_addresses(struct reader *r, uint32_t index, const struct tree_node *tree)
+{
+	const struct node_port *p = &r->conf->ports[index].node;
+	char text[IP_ADDR_TEXT_MAX];
+
+	for (uint32_t i = 0; i < p->n_addrs; i++) {
+		if (!address_is_taken(r->conf, index, i))
+			continue;
+		ip_format(&p->addrs[i].addr, text);
+		diag_error(r->diags, element(tree_get(tree, "addresses"), i)->where, "CONF_TWICE",
+		           "address %s is given twice; an address belongs to one port", text);
+	}
+}
+
 static void finish_port(struct reader *r, uint32_t index, const struct tree_node *tree)
 {
 	struct conf_port *p = &r->conf->ports[index];
@@ -404,6 +433,7 @@ static void finish_port(struct reader *r, uint32_t index, const struct tree_node
 			diag_error(r->diags, tree->where, "CONF_TWICE",
 			           "two ports use the device %s", other->device);
 	}
+	check_addresses(r, index, tree);
 	for (uint32_t i = 0; i < p->n_gateways; i++) {
 		struct conf_route all = {.via = p->gateways[i]};
 

@@ -382,6 +382,21 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/* Nobody named this file: opening a pipe would wait for a writer, for ever. */
+static int read_entry(struct docset *set, const char *path, const char *ns, struct diag_list *diags)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0)
+		return cannot(diags, path, errno);
+	if (S_ISREG(st.st_mode))
+		return read_file(set, path, ns, diags);
+	diag_about(diags, NULL);
+	diag_error(diags, (struct where){.file = path}, "FILE",
+	           "is not a file; a directory of documents has only files with these endings");
+	return -EINVAL;
+}
+
 static int read_directory(struct docset *set, const char *path, const char *ns,
                           struct diag_list *diags)
 {
@@ -393,8 +408,8 @@ static int read_directory(struct docset *set, const char *path, const char *ns,
 	for (int i = 0; i < n; i++) {
 		struct arena a = {0};
 
-		if (read_file(set, arena_printf(&a, "%s/%s", path, entries[i]->d_name), ns,
-		              diags) != 0)
+		if (read_entry(set, arena_printf(&a, "%s/%s", path, entries[i]->d_name), ns,
+		               diags) != 0)
 			result = -EINVAL;
 		arena_fini(&a);
 		free(entries[i]);

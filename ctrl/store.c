@@ -314,10 +314,12 @@ int store_save(struct store *store, uint64_t generation, const char *text, size_
 	snprintf(tmp, sizeof(tmp), "%.4000s/set.tmp", store->dir);
 	set_path(store, generation, SET, path);
 	rc = write_synced(store->ops, tmp, header, text, len);
-	if (rc < 0)
+	if (rc == 0 && store->ops->rename(tmp, path) < 0)
+		rc = -errno;
+	if (rc < 0) {
+		store->ops->unlink(tmp); /* a part of a set would keep a full disk full */
 		return rc;
-	if (store->ops->rename(tmp, path) < 0)
-		return -errno;
+	}
 	rc = sync_dir(store);
 	if (rc < 0) {
 		store->ops->unlink(

@@ -192,6 +192,13 @@ static void errors_teach(void **state)
 	         "descriptors of the ports' queues; give more, or 0 to have it computed"},
 		{"ports:\n- device: a\n- device: a\n",
 	         "weir.yaml:3:3: error: two ports use the device a"},
+		{"ports:\n- {device: a, addresses: [10.0.0.1/24]}\n"
+	         "- {device: b, addresses: ['fd00::1/64', 10.0.0.1/16]}\n",
+	         "weir.yaml:3:41: error: address 10.0.0.1 is given twice; an address belongs to "
+	         "one port"},
+		{"ports: [{device: a, addresses: ['fd00::1/64', 'fd00:0::1/64']}]\n",
+	         "weir.yaml:1:47: error: address fd00::1 is given twice; an address belongs to one "
+	         "port"},
 		{"{}",
 	         "weir.yaml:1:1: error: no ports; give at least one network port under \"ports\""},
 		{"ports: [{device: a}]\n---\nports: []\n",

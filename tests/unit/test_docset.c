@@ -297,6 +297,27 @@ static void directories_are_read_in_order_of_name(void **state)
 	diag_fini(&diags);
 }
 
+static void a_pipe_in_a_directory_is_refused_at_once(void **state)
+{
+	char dir[] = "/tmp/weir-docset-XXXXXX", path[64];
+	struct docset *set = docset_new();
+	struct diag_list diags = {0};
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	snprintf(path, sizeof(path), "%s/a.yaml", dir);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	alarm(5); /* opening it would wait for ever */
+	assert_int_equal(docset_read_path(set, dir, NULL, &diags), -EINVAL);
+	alarm(0);
+	assert_non_null(
+		strstr(diag_format(&diags, &diags.items[0]), "a.yaml: error: is not a file"));
+	unlink(path);
+	rmdir(dir);
+	diag_fini(&diags);
+	docset_free(set);
+}
+
 static void a_missing_file_is_an_error(void **state)
 {
 	struct docset *set = docset_new();
@@ -320,6 +341,7 @@ int main(void)
 		cmocka_unit_test(one_input_names_an_object_once),
 		cmocka_unit_test(objects_stand_alone),
 		cmocka_unit_test(directories_are_read_in_order_of_name),
+		cmocka_unit_test(a_pipe_in_a_directory_is_refused_at_once),
 		cmocka_unit_test(a_missing_file_is_an_error),
 	};
 
