@@ -17,8 +17,9 @@ fail() {
 
 # What a demo could leave: namespaces, its folder, programs in it.
 left() {
-	ip netns list | grep -E "^weir$1-" || true
-	pgrep -af "weir-lab\..*$1" || true
+	ip netns list | grep -E "^weir$1-"
+	ls -d /tmp/weir-lab."$1".* 2>/dev/null
+	pgrep -af "weir-lab\.$1\."
 }
 
 nothing_left() {

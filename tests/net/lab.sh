@@ -131,7 +131,7 @@ lab_up() {
 	local server
 	[ "$(id -u)" = 0 ] || fail "the lab needs root"
 	lab_cpus
-	lab_dir=$(mktemp -d /tmp/weir-lab.XXXXXX)
+	lab_dir=$(mktemp -d "/tmp/weir-lab.$$.XXXXXX")
 	trap lab_down EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
