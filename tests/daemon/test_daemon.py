@@ -262,6 +262,29 @@ class Daemon(unittest.TestCase):
         status = c.call("status")
         self.assertEqual((status["generation"], status["changes"]["accepted"]), (102, 101))
 
+    def test_a_thousand_changes_leave_nothing_behind(self):
+        c = self.start()
+        c.call("apply", documents=documents(service()))
+        process = f"/proc/{self.process.pid}"
+
+        def change(n):
+            for i in range(n):
+                c.call("apply", documents=documents(canary(90, 10) if i % 2 else canary(1 + i % 97, 99)))
+
+        def resident():
+            with open(process + "/status") as f:
+                return int(re.search(r"RssAnon:\s+(\d+) kB", f.read())[1])
+
+        change(200)
+        files, memory = len(os.listdir(process + "/fd")), resident()
+        change(800)
+        self.assertEqual(len(os.listdir(process + "/fd")), files)
+        self.assertEqual(len([f for f in os.listdir(self.dir + "/state") if f.startswith("set")]), 2)
+        with open(WEIR, "rb") as f:
+            sanitized = b"__asan_init" in f.read()
+        if not sanitized:  # which keeps freed memory for a while
+            self.assertLess(resident() - memory, 2048)
+
     def test_wait_and_timeout(self):
         c = self.start(WEIR_FAKE_DELAY_MS=400)
         e = self.refused(-32004, c.call, "apply", documents=documents(service()), timeout_ms=20)
