@@ -275,7 +275,8 @@ static void save(struct change *ch, const struct change_base *base)
 			rc = store_save(base->store, ch->generation, text, len);
 		free(text);
 	}
-	if (rc < 0)
+	/* of new addresses only the number is new, and that is worth no refusal */
+	if (rc < 0 && ch->kind != CHANGE_RENEW)
 		change_fail(ch, RPC_STORAGE_FAILED,
 		            "the documents cannot be stored in %s: %s; nothing was changed",
 		            base->conf->state_directory, strerror(-rc));
@@ -292,7 +293,7 @@ void change_build(struct change *ch, const struct change_base *base, struct name
 	                              &ch->diags);
 	if (!ch->snapshot)
 		fail_with_diags(ch, RPC_INVALID);
-	else if (!ch->dry_run && ch->kind != CHANGE_RENEW)
+	else if (!ch->dry_run)
 		save(ch, base);
 	if (ch->code || ch->dry_run)
 		ch->generation = base->generation;

@@ -582,6 +582,21 @@ spec: {{hosts: [{hosts(i)}], ports: [{{number: 80, name: http, protocol: HTTP}}]
         c.call("delete", documents=documents(dns))
         self.assertEqual(c.call("status")["names"], [])
 
+    def test_no_number_is_given_twice(self):
+        """New addresses take a number too, and it survives kill -9."""
+        c = self.start()
+        dns = re.sub(r"  endpoints:.*", "  endpoints: [{address: localhost}]\n",
+                     service("local.example.com").split("---")[0].replace("STATIC", "DNS"), flags=re.S)
+        seen = c.call("apply", documents=documents(dns))["generation"]
+        for _ in range(3):
+            self.process.kill()
+            self.process.wait()
+            c = self.start()
+            self.until(lambda: c.call("stats")["generation"] > seen)  # the name is looked up anew
+            now = c.call("status")
+            self.assertEqual((now["store"]["generation"], now["objects"]["ServiceEntry"]), (now["generation"], 1))
+            seen = now["generation"]
+
     # ---- figures ----
 
     def page(self, path):
