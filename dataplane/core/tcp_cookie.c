@@ -100,14 +100,24 @@ static void recall(const struct tcp_seg *g, struct tcp_options *o)
 	}
 }
 
+/* Was a cookie sent that is still good? If not, do not let anybody guess one. */
+static bool are_out(const struct tcp_stack *s)
+{
+	return s->cookie_us && s->now_us - s->cookie_us <= 2 * PERIOD_US;
+}
+
+bool tcp_cookie_fits(const struct tcp_stack *s, const struct tcp_seg *g)
+{
+	return are_out(s) && is_ours(s, g);
+}
+
 enum drop tcp_cookie_ack(struct tcp_stack *s, struct tcp_seg *g)
 {
 	struct tcp_options o;
 	struct tcp_conn *c;
 	int listener;
 
-	/* no cookie that is still good was sent: do not let anybody guess one */
-	if (!s->cookie_us || s->now_us - s->cookie_us > 2 * PERIOD_US)
+	if (!are_out(s))
 		return DROP_TCP_NO_CONN;
 	listener = s->env.listen(s->env.listen_arg, &g->peer.local, g->peer.lport);
 	if (listener < 0)

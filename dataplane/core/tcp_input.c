@@ -195,6 +195,21 @@ static bool step_on_fin_acked(struct tcp_stack *s, struct tcp_conn *c)
 
 /* ---- handlers ------------------------------------------------------------------------------- */
 
+/*
+ * Half open, and the segment acknowledges something else than our SYN. When the first of two copies of
+ * the client's SYN met a full backlog, it was answered by a cookie, and the client may hold on to that
+ * answer: then the half-open connection of the second copy is the one that nobody wants.
+ */
+static enum drop wrong_handshake(struct tcp_stack *s, struct tcp_conn *c, struct tcp_seg *g)
+{
+	if (tcp_cookie_fits(s, g)) {
+		tcp_conn_close(s, c, TCP_WHY_REFUSED);
+		return tcp_cookie_ack(s, g);
+	}
+	tcp_output_refuse(s, g);
+	return DROP_TCP_WINDOW;
+}
+
 /* RFC 9293 section 3.10.7.4, and for SYN_RCVD its part of the fifth check. */
 static enum drop on_segment(struct tcp_stack *s, struct tcp_conn *c, struct tcp_seg *g)
 {
@@ -211,10 +226,8 @@ static enum drop on_segment(struct tcp_stack *s, struct tcp_conn *c, struct tcp_
 	if (!is_acceptable(c, g))
 		return not_acceptable(s, c, g);
 	if (c->state == TCP_SYN_RCVD) {
-		if (g->ack != c->snd_nxt) {
-			tcp_output_refuse(s, g);
-			return DROP_TCP_WINDOW;
-		}
+		if (g->ack != c->snd_nxt)
+			return wrong_handshake(s, c, g);
 		tcp_handshake_done(s, c, g);
 	} else if (!is_plausible_ack(c, g)) {
 		tcp_input_challenge(s, c);

@@ -186,6 +186,9 @@ tcp_step_fn tcp_time_wait_syn, tcp_time_wait_ack;
 /** Answer a SYN with a SYN cookie and keep nothing. */
 enum drop tcp_cookie_send(struct tcp_stack *s, const struct tcp_seg *g);
 
+/** Does this segment acknowledge a cookie of ours? */
+bool tcp_cookie_fits(const struct tcp_stack *s, const struct tcp_seg *g);
+
 /** An ACK to no known connection: make the connection if it carries a cookie. */
 enum drop tcp_cookie_ack(struct tcp_stack *s, struct tcp_seg *g);
 
