@@ -14,7 +14,8 @@
 
 #include <stddef.h>
 
-#define HEAD_END "\r\n\r\n"
+#define RESET_AT_ONCE 64 /* connections; each is at most two frames in net_out() */
+#define HEAD_END      "\r\n\r\n"
 
 #define POOL_LOOK_US 1000 /* counting free buffers is slow: this often is enough */
 #define NEIGHS_MAX   4096 /* next hops and on-link endpoints of one worker */
@@ -148,6 +149,31 @@ static void release_buffers(struct session *s)
 {
 	bufq_clear(&s->head);
 	bufq_clear(&s->raw);
+}
+
+/* One connection of a client with what it waits for, or else one idle connection to an endpoint. */
+static bool reset_one(struct worker *w)
+{
+	if (w->sessions) {
+		session_reset(w, w->sessions);
+		return true;
+	}
+	for (uint32_t i = 0; i < w->stats.n_endpoints; i++) {
+		if (w->endpoints[i].idle) {
+			upstream_abort(w, w->endpoints[i].idle);
+			return true;
+		}
+	}
+	return false;
+}
+
+bool worker_reset(struct worker *w, uint64_t now_us)
+{
+	w->now_us = now_us;
+	for (int i = 0; i < RESET_AT_ONCE; i++)
+		if (!reset_one(w))
+			return false;
+	return true;
 }
 
 void worker_fini(struct worker *w)

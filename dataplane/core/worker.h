@@ -47,6 +47,14 @@ size_t worker_bytes(const struct node *node);
 struct worker *worker_init(void *memory, const struct worker_env *env, struct snapshot *first,
                            uint64_t now_us);
 
+/**
+ * Reset what is still open, both sides, some of it at a time: the caller sends what it finds in
+ * net_out() and calls again (shutdown; a peer that is told need not find out).
+ *
+ * @return true while there is more
+ */
+bool worker_reset(struct worker *w, uint64_t now_us);
+
 /** Give back every buffer; sends nothing (shutdown). */
 void worker_fini(struct worker *w);
 

@@ -440,7 +440,8 @@ void dataplane_stop(void)
 {
 	if (!plane)
 		return;
-	__atomic_store_n(&plane->shared.stopping, true, __ATOMIC_RELAXED);
+	plane->shared.n_running = plane->n_running;
+	__atomic_store_n(&plane->shared.stopping, true, __ATOMIC_RELEASE);
 	for (uint32_t w = 0; w < plane->n_running; w++)
 		rte_eal_wait_lcore(plane->loops[w]->lcore);
 	/* a worker that was made and never ran */

@@ -12,6 +12,7 @@
 #include <rte_prefetch.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <sys/prctl.h>
 #include <time.h>
 
@@ -217,6 +218,17 @@ static bool send_for_others(struct loop *l, struct rte_ring *r)
 	return total > 0;
 }
 
+static bool send_all(struct loop *l)
+{
+	bool sent = false;
+
+	for (uint32_t i = 0; i < l->n_ports; i++)
+		sent |= send_port(l, i);
+	for (uint32_t i = 0; i < l->n_out; i++)
+		sent |= send_for_others(l, l->out[i]);
+	return sent;
+}
+
 /* ---- a turn ------------------------------------------------------------------------------ */
 
 /* Date fields need no better than this: read the wall clock when its second is over. */
@@ -264,10 +276,7 @@ bool loop_turn(struct loop *l)
 	for (uint32_t i = 0; i < l->n_in; i++)
 		busy |= poll_ring(l, l->in[i], now_us);
 	busy |= worker_turn(l->worker, now_us, wall_clock(l, now_us));
-	for (uint32_t i = 0; i < l->n_ports; i++)
-		busy |= send_port(l, i);
-	for (uint32_t i = 0; i < l->n_out; i++)
-		busy |= send_for_others(l, l->out[i]);
+	busy |= send_all(l);
 	l->counters[COUNT_LOOPS]++;
 	if (busy)
 		l->counters[COUNT_BUSY_CYCLES] += rte_rdtsc() - start;
@@ -341,6 +350,22 @@ static void listen_for_interrupts(struct loop *l)
 			l->can_wake = false;
 }
 
+/* Tell the peers that it is over. Who owns a send queue stays until nobody can want it any more. */
+static void say_goodbye(struct loop *l)
+{
+	uint32_t *n_reset = &l->shared->n_reset;
+
+	while (worker_reset(l->worker, clock_us(&l->shared->clock, rte_rdtsc())))
+		send_all(l);
+	send_all(l);
+	__atomic_add_fetch(n_reset, 1, __ATOMIC_RELEASE);
+	while (__atomic_load_n(n_reset, __ATOMIC_ACQUIRE) < l->shared->n_running)
+		if (!send_all(l))
+			sched_yield();
+	while (send_all(l))
+		;
+}
+
 int loop_run(void *arg)
 {
 	struct loop *l = arg;
@@ -349,7 +374,7 @@ int loop_run(void *arg)
 	prctl(PR_SET_TIMERSLACK, 1);
 	listen_for_interrupts(l);
 	publish_enter(l->shared->publish, l->id);
-	while (!__atomic_load_n(&l->shared->stopping, __ATOMIC_RELAXED)) {
+	while (!__atomic_load_n(&l->shared->stopping, __ATOMIC_ACQUIRE)) {
 		if (loop_turn(l)) {
 			l->idle_turns = 0;
 			l->sleep_us = 0;
@@ -357,6 +382,7 @@ int loop_run(void *arg)
 			rest(l);
 		}
 	}
+	say_goodbye(l);
 	publish_leave(l->shared->publish, l->id);
 	worker_fini(l->worker);
 	return 0;

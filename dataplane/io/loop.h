@@ -44,8 +44,10 @@ struct loop_shared {
 	const struct node *node;
 	struct publish *publish;
 	struct clock clock;
-	bool draining; /* ctrl: w, workers: r */
-	bool stopping; /* ctrl: w, workers: r */
+	bool draining;      /* ctrl: w, workers: r */
+	bool stopping;      /* ctrl: w, workers: r */
+	uint32_t n_running; /* ctrl: w, before stopping */
+	uint32_t n_reset;   /* workers: count themselves when they have sent their last frame */
 };
 
 struct loop {
@@ -72,7 +74,7 @@ struct loop {
 };
 
 /**
- * Run the worker until shared->stopping; then give back every buffer that it holds.
+ * Run the worker until shared->stopping; then reset its connections and give back every buffer.
  *
  * @param loop  struct loop, ready; for rte_eal_remote_launch()
  */

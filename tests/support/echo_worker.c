@@ -57,6 +57,13 @@ struct worker *worker_init(void *memory, const struct worker_env *env, struct sn
 	return w;
 }
 
+bool worker_reset(struct worker *w, uint64_t now_us)
+{
+	(void)w;
+	(void)now_us;
+	return false;
+}
+
 void worker_fini(struct worker *w)
 {
 	for (uint32_t i = 0; i < w->net.out[0].n; i++) /* port 0 is the only one used */
