@@ -178,6 +178,22 @@ lab_clean() {
 	fi
 }
 
+# What was there when a scenario failed: all that one would ask for next.
+lab_autopsy() {
+	local ns
+	if [ -n "$weir_pid" ] && kill -0 "$weir_pid" 2>/dev/null; then
+		echo "--- counters and ends:"
+		ctl -t 2 counters 2>&1 | awk '{ print $1, $3 }' | paste -sd' '
+		ctl -t 2 drops 2>&1 | awk '{ print $1, $3 }' | paste -sd' '
+	fi
+	for ns in "${lab_spaces[@]}"; do
+		echo "--- connections of $ns:"
+		in_ns "$ns" ss -Htino 2>/dev/null | head -8
+	done
+	echo "--- the end of weir's log:"
+	tail -20 "$lab_dir/weir.log"
+}
+
 # The end of a scenario, however it comes.
 lab_down() {
 	local status=$?
@@ -185,8 +201,7 @@ lab_down() {
 	trap - EXIT ERR
 	trap '' INT TERM HUP
 	if [ "$status" != 0 ] && [ -s "$lab_dir/weir.log" ] && [ -z "${LAB_QUIET:-}" ]; then
-		echo "--- the end of weir's log:" >&2
-		tail -20 "$lab_dir/weir.log" >&2
+		lab_autopsy >&2
 	fi
 	lab_clean
 	exit "$status"
