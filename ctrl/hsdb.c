@@ -20,7 +20,10 @@
 #include <unistd.h>
 
 #define IDLE_BYTES_MAX (64u << 20) /* of databases that nobody holds */
-#define FILES_MAX      4096u       /* kept in the directory from one start to the next */
+#define FILES_MAX      4096u       /* kept in the directory */
+#define DIR_BYTES_MAX  (256u << 20)
+#define PRUNE_FILES    256u /* written since it was last looked through */
+#define PRUNE_BYTES    (32u << 20)
 #define CHAINS         4096u
 #define FILE_MAGIC     0x3162646873776569ull /* "iewshdb1", little-endian */
 #define FILE_BYTES_MAX (256u << 20)
@@ -44,6 +47,8 @@ struct hsdb {
 	struct hsdb_entry *newest, *oldest; /* idle */
 	size_t idle_bytes;
 	struct hsdb_counts counts;
+	uint32_t new_files; /* written since the directory was last looked through */
+	size_t new_bytes;
 };
 
 static void *must(void *p)
@@ -75,6 +80,7 @@ static void entry_free(struct hsdb *h, struct hsdb_entry *e)
 struct cached_file {
 	char *path;
 	struct timespec changed;
+	size_t bytes;
 };
 
 static int newest_first(const void *a, const void *b)
@@ -109,7 +115,8 @@ static uint32_t list_files(const char *dir, struct cached_file **out)
 		v = must(realloc(v, (n + 1) * sizeof(*v)));
 		if (asprintf(&v[n].path, "%s/%s", dir, e->d_name) < 0)
 			abort();
-		v[n++].changed = st.st_mtim;
+		v[n].changed = st.st_mtim;
+		v[n++].bytes = (size_t)st.st_size;
 	}
 	if (d)
 		closedir(d);
@@ -117,20 +124,40 @@ static uint32_t list_files(const char *dir, struct cached_file **out)
 	return n;
 }
 
-/* Keep the newest files only, and none that was left half written. */
-static void prune(const char *dir)
+/* Keep the newest files only; at the start none that was left half written. */
+static void prune(const char *dir, bool start)
 {
 	struct cached_file *v;
 	uint32_t n = list_files(dir, &v);
+	size_t bytes = 0;
 
 	if (n > 0)
 		qsort(v, n, sizeof(*v), newest_first);
 	for (uint32_t i = 0; i < n; i++) {
-		if (i >= FILES_MAX || strstr(v[i].path, ".new"))
+		bool half = strstr(v[i].path, ".new") != NULL;
+
+		bytes += v[i].bytes;
+		if (half ? start : i >= FILES_MAX || bytes > DIR_BYTES_MAX)
 			unlink(v[i].path);
 		free(v[i].path);
 	}
 	free(v);
+}
+
+/* Count a file that was written, and look through the directory now and then: the disk is the store's. */
+static void note_file(struct hsdb *h, size_t bytes)
+{
+	pthread_mutex_lock(&h->lock);
+	h->new_bytes += bytes;
+	bool due = ++h->new_files >= PRUNE_FILES || h->new_bytes >= PRUNE_BYTES;
+
+	if (due) {
+		h->new_files = 0;
+		h->new_bytes = 0;
+	}
+	pthread_mutex_unlock(&h->lock);
+	if (due)
+		prune(h->dir, false);
 }
 
 struct hsdb *hsdb_new(const char *dir)
@@ -142,7 +169,7 @@ struct hsdb *hsdb_new(const char *dir)
 	if (hs_populate_platform(&h->platform) != HS_SUCCESS)
 		abort();
 	if (h->dir)
-		prune(h->dir);
+		prune(h->dir, true);
 	return h;
 }
 
@@ -275,7 +302,7 @@ static hs_database_t *load(const struct hsdb *h, uint64_t hash, const char *key,
 }
 
 /* A cache: what cannot be written is compiled again next time. */
-static void save(const struct hsdb *h, const struct hsdb_entry *e)
+static void save(struct hsdb *h, const struct hsdb_entry *e)
 {
 	char path[4096], temporary[4096];
 	size_t db_len = 0;
@@ -297,7 +324,9 @@ static void save(const struct hsdb *h, const struct hsdb_entry *e)
 
 	if (f && fclose(f) != 0)
 		good = false;
-	if (!good || rename(temporary, path) != 0)
+	if (good && rename(temporary, path) == 0)
+		note_file(h, sizeof(head) + e->key_len + db_len);
+	else
 		unlink(temporary);
 	free(body);
 	free(db);

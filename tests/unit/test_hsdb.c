@@ -216,6 +216,33 @@ static void half_written_files_are_removed(void **state)
 	assert_int_equal(access(other, F_OK), 0);
 }
 
+/* Also while it runs: the disk is the store's. One large old file is there, then many are made. */
+static void directory_is_bounded_while_it_runs(void **state)
+{
+	struct hsdb *h = hsdb_new(dir);
+	char old[400], half[400], text[32];
+	struct hsdb_error err;
+
+	(void)state;
+	snprintf(old, sizeof(old), "%s/0123456789abcdef", dir);
+	snprintf(half, sizeof(half), "%s/fedcba9876543210.new", dir);
+	fclose(fopen(old, "w"));
+	fclose(fopen(half, "w")); /* another thread may be writing it */
+	assert_int_equal(truncate(old, 300 << 20), 0);
+	for (unsigned i = 0; i < 256; i++) {
+		snprintf(text, sizeof(text), "^/p%u", i);
+		hsdb_put(h, hsdb_get(h, &(struct hsdb_pattern){text, HS_FLAG_SINGLEMATCH, 0}, 1,
+		                     &err));
+	}
+	assert_int_equal(access(old, F_OK), -1);
+	assert_int_equal(access(half, F_OK), 0);
+	hsdb_free(h);
+	h = hsdb_new(dir);
+	hsdb_put(h, hsdb_get(h, &(struct hsdb_pattern){text, HS_FLAG_SINGLEMATCH, 0}, 1, &err));
+	assert_int_equal(hsdb_counts(h).loaded, 1); /* the new ones stay */
+	hsdb_free(h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -225,6 +252,8 @@ int main(void)
 		cmocka_unit_test(error_names_the_pattern),
 		cmocka_unit_test(longest_unused_go_first),
 		cmocka_unit_test_setup_teardown(half_written_files_are_removed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(directory_is_bounded_while_it_runs, set_up,
+	                                        tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
