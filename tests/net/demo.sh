@@ -49,7 +49,7 @@ whole() {
 
 interrupted() {
 	local pid after
-	for after in 1 3 5; do
+	for after in 0.5 2 4; do
 		setsid env --default-signal=INT ./demo >/dev/null 2>&1 </dev/null &
 		pid=$!
 		sleep "$after"
