@@ -33,15 +33,22 @@ uint32_t tcp_recv_bound(const struct tcp_stack *s)
 	return s->scarce && bound > TCP_SCARCE_BYTES ? TCP_SCARCE_BYTES : bound;
 }
 
+/* The largest window that the header can tell: 65,535 bytes to a peer that does not scale. */
+static uint32_t largest_window(const struct tcp_conn *c)
+{
+	return (uint32_t)UINT16_MAX << c->rcv_ws;
+}
+
 static uint32_t free_space(const struct tcp_stack *s, const struct tcp_conn *c)
 {
-	uint32_t bound = tcp_recv_bound(s), bufs = s->rcv_bufs_max;
+	uint32_t bound = tcp_recv_bound(s), bufs = s->rcv_bufs_max, space;
 
 	if (s->scarce && bufs > TCP_SCARCE_BUFS)
 		bufs = TCP_SCARCE_BUFS;
 	if (c->rcvq.n >= bufs || c->rcvq.bytes >= bound)
 		return 0;
-	return bound - c->rcvq.bytes;
+	space = bound - c->rcvq.bytes;
+	return space < largest_window(c) ? space : largest_window(c);
 }
 
 uint32_t tcp_recv_window(const struct tcp_stack *s, const struct tcp_conn *c)
@@ -63,8 +70,9 @@ uint32_t tcp_recv_window(const struct tcp_stack *s, const struct tcp_conn *c)
 static void window_opened(struct tcp_stack *s, struct tcp_conn *c)
 {
 	uint32_t told = told_window(c), space = free_space(s, c);
-	uint32_t half = s->config.rcvbuf_bytes / 2, worth = 2u * c->mss;
+	uint32_t most = largest_window(c), half, worth = 2u * c->mss;
 
+	half = (s->config.rcvbuf_bytes < most ? s->config.rcvbuf_bytes : most) / 2;
 	if (!tcp_is_receiving(c) || space <= told)
 		return;
 	if (told < worth) /* the peer is about to stall */

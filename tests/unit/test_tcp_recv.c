@@ -15,6 +15,17 @@ static int start(void **state)
 	return 0;
 }
 
+static int start_unscaled(void **state)
+{
+	(void)state;
+	tcp_rig_init(&r);
+	r.wscale = 15;
+	r.config.rcvbuf_bytes = 262144;
+	tcp_rig_start(&r);
+	tcp_rig_accept(&r);
+	return 0;
+}
+
 static int stop(void **state)
 {
 	(void)state;
@@ -172,6 +183,37 @@ static void never_takes_more_than_it_offered(void **state)
 	assert_true(g.wnd >= 9000);
 }
 
+/* To a peer without window scaling 65,535 bytes are all that can be told: reading adds no news. */
+static void tells_no_window_that_was_told_before(void **state)
+{
+	uint32_t at = 1;
+
+	(void)state;
+	for (int i = 0; i < 100; i++, at += 1000) {
+		assert_int_equal(data(at, 1000), DROP_TCP_IN);
+		tcp_recv_drop(r.tcp, r.c, 1000);
+		assert_int_equal(tcp_rig_flush(&r),
+		                 i % 2); /* every second one is acknowledged anyway */
+		tcp_rig_drain(&r);
+	}
+}
+
+static void tells_an_unscaled_window_when_it_opens(void **state)
+{
+	uint32_t at = 1;
+
+	(void)state;
+	while (tcp_recv_queue(r.c)->bytes < 250000) {
+		assert_int_equal(data(at, 1000), DROP_TCP_IN);
+		at += 1000;
+		tcp_rig_flush(&r);
+		tcp_rig_drain(&r);
+	}
+	tcp_recv_drop(r.tcp, r.c, 60000);
+	assert_int_equal(tcp_rig_flush(&r), 1);
+	assert_int_equal(tcp_rig_only(&r).wnd, UINT16_MAX);
+}
+
 static void joins_small_segments(void **state)
 {
 	uint32_t at = 1;
@@ -264,7 +306,8 @@ static void answers_keep_alive_probes(void **state)
 	assert_int_equal(tcp_rig_only(&r).ack, 1);
 }
 
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, start, stop)
+#define CASE(fn)          cmocka_unit_test_setup_teardown(fn, start, stop)
+#define CASE_UNSCALED(fn) cmocka_unit_test_setup_teardown(fn, start_unscaled, stop)
 
 int main(void)
 {
@@ -276,6 +319,8 @@ int main(void)
 		CASE(reports_duplicates),
 		CASE(takes_overlaps_of_any_shape),
 		CASE(never_takes_more_than_it_offered),
+		CASE_UNSCALED(tells_no_window_that_was_told_before),
+		CASE_UNSCALED(tells_an_unscaled_window_when_it_opens),
 		CASE(joins_small_segments),
 		CASE(bounds_buffers_that_cannot_be_joined),
 		CASE(bounds_what_is_out_of_order),
