@@ -7,6 +7,7 @@
  * queue. When the receiving side is slow its send queue fills, the other's receive queue is no longer
  * emptied, and its window closes: back-pressure needs no more than that.
  */
+#include "csum.h"
 #include "worker_state.h"
 
 #define SEND_HEADROOM (NET_HEADROOM + 60) /* what TCP, IP and Ethernet headers may need */
@@ -96,6 +97,28 @@ static void write_response(struct worker *w, struct session *s, struct http1_out
 }
 
 /*
+ * Put a head in front of what follows the first n bytes of b. The sum of the whole, when there is one,
+ * becomes that of the new whole without reading the body again: taking a part away is adding its
+ * complement (RFC 1624), and what moves by an odd number of bytes has them swapped.
+ */
+static void replace_head(struct buf *b, uint16_t n, const struct http1_out *out)
+{
+	bool summed = b->flags & BUF_SUMMED;
+	uint16_t rest = 0;
+
+	if (summed)
+		rest = csum_combine(0, csum_combine(b->sum, (uint16_t)~csum_add(b->data, n), 0), n);
+	buf_pull(b, n);
+	b->data -= out->len;
+	b->len = (uint16_t)(b->len + out->len);
+	memcpy(b->data, out->p, out->len);
+	if (!summed)
+		return;
+	b->sum = csum_combine(csum_add(b->data, out->len), rest, out->len);
+	b->flags |= BUF_SUMMED;
+}
+
+/*
  * The response's first buffer holds its head and the beginning of the body: write the new head where
  * the old one was, directly in front of the body, so both leave in one segment without copying the
  * body. Only when there is room for all headers in front and nobody else reads the buffer.
@@ -119,10 +142,7 @@ static bool send_in_place(struct worker *w, struct session *s, const struct http
 	s->resp_body = after;
 	b = tcp_recv(w->tcp, from);
 	worker_dest_stats(w, s->dest_slot)->rx_bytes += used;
-	buf_pull(b, (uint16_t)head_len);
-	b->data -= out->len;
-	b->len = (uint16_t)(b->len + out->len);
-	memcpy(b->data, out->p, out->len);
+	replace_head(b, (uint16_t)head_len, out);
 	tcp_send(w->tcp, s->conn, b);
 	return true;
 }
