@@ -25,6 +25,7 @@
 #include "weir/str.h"
 
 #include <stdalign.h>
+#include <string.h>
 
 #define WEIR_WORKERS_MAX 64
 
@@ -123,14 +124,35 @@ struct host_table {
 	const struct vhost *any; /* or NULL */
 };
 
-/** Hash of a host name, letter case ignored. Fixed: builder and worker must agree. FNV-1a with a final mix. */
+/* Eight letters at once to lower case; other bytes stay. */
+static inline uint64_t host_lower8(uint64_t w)
+{
+	const uint64_t each = 0x0101010101010101ull;
+	uint64_t low = w & 0x7f * each;
+	uint64_t upper = (low + (0x80 - 'A') * each) & ~(low + (0x7f - 'Z') * each) & ~w;
+
+	return w | (upper & 0x80 * each) >> 2;
+}
+
+/**
+ * Hash of a host name, letter case ignored. Fixed: builder and worker must agree. Eight bytes a step, each
+ * multiplied by 2^64 divided by the golden ratio (Knuth, volume 3, section 6.4) and its high half mixed in.
+ */
 static inline uint64_t host_hash(struct str name)
 {
-	uint64_t h = 0xcbf29ce484222325ull;
+	const uint64_t golden = 0x9e3779b97f4a7c15ull;
+	uint64_t h = name.len * golden, w;
+	uint32_t i = 0;
 
-	for (uint32_t i = 0; i < name.len; i++)
-		h = (h ^ (uint8_t)str_lower(name.p[i])) * 0x100000001b3ull;
-	return h ^ (h >> 29);
+	for (; i + 8 <= name.len; i += 8) {
+		memcpy(&w, name.p + i, 8);
+		h = (h ^ host_lower8(w)) * golden;
+		h ^= h >> 32;
+	}
+	for (w = 0; i < name.len; i++)
+		w = w << 8 | (uint8_t)str_lower(name.p[i]);
+	h = (h ^ w) * golden;
+	return h ^ h >> 32;
 }
 
 /* ---- actions ---------------------------------------------------------------------------- */
