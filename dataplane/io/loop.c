@@ -18,7 +18,7 @@
 
 #define TX_CHUNK    64   /* frames handed to the driver at once */
 #define TX_TRIES    8    /* then the queue counts as full: TCP sends again, others wait */
-#define IDLE_TURNS  64   /* empty turns before the first sleep */
+#define IDLE_TURNS  64   /* empty turns at least before the first sleep */
 #define SLEEP_FIRST 8    /* us; doubles from there */
 #define SLEEP_LEAST 4    /* us; a shorter sleep costs more than it saves */
 #define WAKE_LEAST  1000 /* us; sleeps from here on wait for an interrupt, whose clock ticks in ms */
@@ -330,8 +330,12 @@ static void rest(struct loop *l)
 	rte_pause();
 	if (++l->idle_turns < IDLE_TURNS || most == 0)
 		return;
-	l->sleep_us = l->sleep_us ? RTE_MIN(l->sleep_us * 2, most) : RTE_MIN(SLEEP_FIRST, most);
 	now_us = clock_us(&l->shared->clock, rte_rdtsc());
+	if (l->idle_turns == IDLE_TURNS)
+		l->idle_from_us = now_us;
+	if (now_us - l->idle_from_us < l->shared->spin_us)
+		return;
+	l->sleep_us = l->sleep_us ? RTE_MIN(l->sleep_us * 2, most) : RTE_MIN(SLEEP_FIRST, most);
 	next_us = worker_next(l->worker);
 	if (next_us <= now_us)
 		return;

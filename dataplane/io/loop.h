@@ -6,7 +6,7 @@
  *   rings in -----------+--> worker_input, worker_turn --+------> rings out
  *
  * A turn takes at most a burst from each source, so no source starves another. A turn that finds
- * nothing makes the next one a little later: first a pause, then a sleep that grows to the node's
+ * nothing makes the next one a little later: first a pause, after spin_us a sleep that grows to the node's
  * idle_sleep_us, never past the worker's next timer.
  *
  * Nothing here locks, allocates or logs once the loop runs; the sleep is its one system call beside
@@ -44,6 +44,7 @@ struct loop_shared {
 	const struct node *node;
 	struct publish *publish;
 	struct clock clock;
+	uint64_t spin_us;   /* poll this long after the last work before sleeping */
 	bool draining;      /* ctrl: w, workers: r */
 	bool stopping;      /* ctrl: w, workers: r */
 	uint32_t n_running; /* ctrl: w, before stopping */
@@ -70,6 +71,7 @@ struct loop {
 	uint64_t generation;
 	uint64_t unix_s, unix_next_us;
 	uint32_t idle_turns;
+	uint64_t idle_from_us;
 	uint64_t sleep_us;
 };
 
