@@ -105,6 +105,7 @@ shows "cannot write: Bad file descriptor"
 want 5 bash -c 'exec weirctl status >/dev/full'
 shows "cannot write: No space left on device"
 # A watch ends with its terminal, also when nobody tells it that the terminal is gone.
+if python3 -c 'import pty; pty.openpty()' 2>/dev/null; then # a machine without devpts has none
 want 5 timeout 10 python3 -c '
 import os, pty, signal, sys
 pid, terminal = pty.fork()
@@ -115,3 +116,4 @@ if pid == 0:
 os.read(terminal, 1)
 os.close(terminal)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))'
+fi
