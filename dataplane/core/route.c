@@ -24,18 +24,36 @@ int route_listener(const struct snapshot *s, const struct ip_addr *addr, be16_t 
 
 /* ---- virtual host ----------------------------------------------------------------------- */
 
-/* Without the port: what follows the last ':' that is not inside an IPv6 address in brackets. */
+/* Without the port: digits, maybe none, behind a ':'. The parser has let nothing else through. */
 static struct str strip_port(struct str authority)
 {
-	for (uint32_t i = authority.len; i > 0; i--) {
-		char c = authority.p[i - 1];
+	uint32_t i = authority.len;
 
-		if (c == ']')
-			break;
-		if (c == ':')
-			return (struct str){authority.p, i - 1};
-	}
+	while (i && authority.p[i - 1] >= '0' && authority.p[i - 1] <= '9')
+		i--;
+	if (i && authority.p[i - 1] == ':')
+		authority.len = i - 1;
 	return authority;
+}
+
+/* Is this the name of the row, which is in lower case? */
+static bool is_named(struct str row, struct str name)
+{
+	uint64_t a, b;
+	uint32_t i = 0;
+
+	if (row.len != name.len)
+		return false;
+	for (; i + 8 <= name.len; i += 8) {
+		memcpy(&a, name.p + i, 8);
+		memcpy(&b, row.p + i, 8);
+		if (host_lower8(a) != b)
+			return false;
+	}
+	for (; i < name.len; i++)
+		if (str_lower(name.p[i]) != row.p[i])
+			return false;
+	return true;
 }
 
 static const struct vhost *find_row(const struct host_row *rows, uint32_t mask, struct str name)
@@ -43,7 +61,7 @@ static const struct vhost *find_row(const struct host_row *rows, uint32_t mask, 
 	uint64_t hash = host_hash(name);
 
 	for (uint32_t i = (uint32_t)hash & mask; rows[i].vhost; i = (i + 1) & mask)
-		if (rows[i].hash == hash && str_eq_nocase(rows[i].name, name))
+		if (rows[i].hash == hash && is_named(rows[i].name, name))
 			return rows[i].vhost;
 	return NULL;
 }

@@ -15,9 +15,25 @@ size_t slab_bytes(uint32_t n, uint32_t size)
 	return (size_t)n * size;
 }
 
+/* Newton's iteration doubles the right bits each time; an odd number is its own inverse to three. */
+static uint64_t inverse_of(uint64_t odd)
+{
+	uint64_t x = odd;
+
+	for (int bits = 3; bits < 64; bits *= 2)
+		x *= 2 - odd * x;
+	return x;
+}
+
 void slab_init(struct slab *s, void *memory, uint32_t n, uint32_t size)
 {
-	*s = (struct slab){.base = memory, .size = size, .total = n};
+	uint32_t shift = (uint32_t)__builtin_ctz(size);
+
+	*s = (struct slab){.base = memory,
+	                   .size = size,
+	                   .shift = shift,
+	                   .inverse = inverse_of(size >> shift),
+	                   .total = n};
 }
 
 void *slab_get(struct slab *s)

@@ -11,7 +11,9 @@
 
 struct slab {
 	uint8_t *base;
-	uint32_t size; /* bytes of an object */
+	uint32_t size;    /* bytes of an object */
+	uint32_t shift;   /* size = odd << shift, */
+	uint64_t inverse; /* odd * inverse = 1 modulo 2^64 */
 	uint32_t total;
 	uint32_t used;     /* objects given out */
 	uint32_t fresh;    /* objects from here on were never given out */
@@ -30,9 +32,14 @@ void *slab_get(struct slab *s);
 /** Take an object of this slab back; its contents are lost. */
 void slab_put(struct slab *s, void *object);
 
+/*
+ * The offset is a multiple of the size, so dividing is multiplying by the inverse: Granlund and
+ * Montgomery, "Division by invariant integers using multiplication" (1994), section 9. A tenth of what
+ * a division costs, and lists of connections ask for it with each packet.
+ */
 static inline uint32_t slab_index(const struct slab *s, const void *object)
 {
-	return (uint32_t)((size_t)((const uint8_t *)object - s->base) / s->size);
+	return (uint32_t)(((size_t)((const uint8_t *)object - s->base) >> s->shift) * s->inverse);
 }
 
 static inline void *slab_at(const struct slab *s, uint32_t index)
