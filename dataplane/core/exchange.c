@@ -12,15 +12,16 @@
 
 static void count_response(struct worker *w, struct session *s)
 {
-	struct dest_stats *d = &w->stats.dests[s->dest_slot.index];
-	uint64_t us = s->request_end_us ? w->now_us - s->request_end_us : 0;
-	uint32_t class = s->status / 100u;
+	struct exchange *x = s->x;
+	struct dest_stats *d = &w->stats.dests[x->dest_slot.index];
+	uint64_t us = x->request_end_us ? w->now_us - x->request_end_us : 0;
+	uint32_t class = x->status / 100u;
 
-	if (d->epoch != s->dest_slot.epoch) /* a tunnel outlived its destination */
+	if (d->epoch != x->dest_slot.epoch) /* a tunnel outlived its destination */
 		return;
 	d->active--;
 	d->status[class < 6 ? class : 0]++;
-	if (!s->resp_started && s->status)
+	if (!x->resp_started && x->status)
 		d->local++;
 	d->latency_us_sum += us;
 	d->latency[latency_bucket(us)]++;
@@ -28,40 +29,56 @@ static void count_response(struct worker *w, struct session *s)
 
 static void uncount_endpoint(struct worker *w, struct session *s)
 {
-	struct endpoint_stats *e = &w->stats.endpoints[s->endpoint_slot.index];
+	struct exchange *x = s->x;
+	struct endpoint_stats *e = &w->stats.endpoints[x->endpoint_slot.index];
 
-	if (s->counted_endpoint && e->epoch == s->endpoint_slot.epoch)
+	if (x->counted_endpoint && e->epoch == x->endpoint_slot.epoch)
 		e->active--;
-	s->counted_endpoint = false;
+	x->counted_endpoint = false;
 }
 
 void exchange_release(struct worker *w, struct session *s)
 {
-	if (s->snap)
-		s->snap->inflight[w->id].requests--;
-	s->snap = NULL;
-	s->clause = NULL;
-	s->route = NULL;
-	s->dest = NULL;
-	s->endpoint = NULL;
+	struct exchange *x = s->x;
+	if (x->snap)
+		x->snap->inflight[w->id].requests--;
+	x->snap = NULL;
+	x->clause = NULL;
+	x->route = NULL;
+	x->dest = NULL;
+	x->endpoint = NULL;
+}
+
+struct exchange *exchange_new(struct worker *w, struct session *s)
+{
+	/* never NULL: there are as many as sessions, and each has one at most */
+	s->x = slab_get(&w->exchange_slab);
+	memset(s->x, 0, sizeof(*s->x));
+	worker_count(w, COUNT_HTTP_REQUESTS);
+	worker_count(w, COUNT_HTTP_ACTIVE);
+	return s->x;
 }
 
 void exchange_end(struct worker *w, struct session *s)
 {
+	struct exchange *x = s->x;
+
+	if (!x)
+		return;
 	if (s->up)
 		upstream_abort(w, s->up);
-	if (s->waiting)
+	if (x->waiting)
 		upstream_unqueue(w, s);
-	if (s->counted_dest)
+	if (x->counted_dest)
 		count_response(w, s);
-	s->counted_dest = false;
+	x->counted_dest = false;
 	uncount_endpoint(w, s);
 	exchange_release(w, s);
-	bufq_clear(&s->head);
-	bufq_clear(&s->raw);
-	if (s->active)
-		worker_uncount(w, COUNT_HTTP_ACTIVE);
-	s->active = false;
+	bufq_clear(&x->head);
+	bufq_clear(&x->raw);
+	worker_uncount(w, COUNT_HTTP_ACTIVE);
+	slab_put(&w->exchange_slab, x);
+	s->x = NULL;
 }
 
 /* ---- deciding ---------------------------------------------------------------------------- */
@@ -95,33 +112,34 @@ static void keep_raw(struct worker *w, struct session *s)
 	size_t len;
 	const char *p;
 
-	if (s->safe || (!exchange_needs_request(&s->route->response_ops) &&
-	                !exchange_needs_request(&s->dest->response_ops)))
+	if (s->x->safe || (!exchange_needs_request(&s->x->route->response_ops) &&
+	                   !exchange_needs_request(&s->x->dest->response_ops)))
 		return;
 	p = worker_contiguous(w, q, w->gather_request, &len);
-	worker_copy_bytes(w, &s->raw, p, s->head_len); /* without it those values are empty */
+	worker_copy_bytes(w, &s->x->raw, p, s->x->head_len); /* without it those values are empty */
 }
 
 static void forward(struct worker *w, struct session *s)
 {
-	const struct split *split = s->route->split;
+	struct exchange *x = s->x;
+	const struct split *split = x->route->split;
 	struct dest_stats *d;
 
-	s->snap = w->snap;
-	s->snap->inflight[w->id].requests++;
-	s->dest = pick_next(&w->splits[split->slot.index], split, w->id, w->n_workers);
-	s->dest_slot = s->dest->stats;
-	d = worker_dest_stats(w, s->dest_slot);
+	x->snap = w->snap;
+	x->snap->inflight[w->id].requests++;
+	x->dest = pick_next(&w->splits[split->slot.index], split, w->id, w->n_workers);
+	x->dest_slot = x->dest->stats;
+	d = worker_dest_stats(w, x->dest_slot);
 	d->picks++;
 	d->active++;
-	s->counted_dest = true;
-	if (!s->dest->subset) {
+	x->counted_dest = true;
+	if (!x->dest->subset) {
 		worker_count(w, COUNT_HTTP_NO_CLUSTER);
 		local_reply(w, s, &(struct local_reply){.status = 503});
 		return;
 	}
-	s->request_id[0] = worker_random(w);
-	s->request_id[1] = worker_random(w);
+	x->request_id[0] = worker_random(w);
+	x->request_id[1] = worker_random(w);
 	keep_raw(w, s);
 	exchange_connect(w, s);
 }
@@ -131,18 +149,18 @@ static void count_local_route(struct worker *w, struct session *s, const struct 
 {
 	struct dest_stats *d = worker_dest_stats(w, route->stats);
 
-	s->dest_slot = route->stats;
+	s->x->dest_slot = route->stats;
 	d->picks++;
 	d->active++;
-	s->counted_dest = true;
+	s->x->counted_dest = true;
 }
 
 static void act(struct worker *w, struct session *s, const struct clause *c)
 {
 	const struct route *route = c->route;
 
-	s->clause = c;
-	s->route = route;
+	s->x->clause = c;
+	s->x->route = route;
 	switch (route->kind) {
 	case ROUTE_REDIRECT:
 		count_local_route(w, s, route);
@@ -173,10 +191,7 @@ void exchange_begin(struct worker *w, struct session *s)
 	const struct vhost *v;
 	const struct clause *c;
 
-	worker_count(w, COUNT_HTTP_REQUESTS);
-	worker_count(w, COUNT_HTTP_ACTIVE);
-	s->active = true;
-	if (s->http10 && !(l && l->accept_http10)) {
+	if (s->x->http10 && !(l && l->accept_http10)) {
 		worker_count(w, COUNT_HTTP_VERSION);
 		local_reply(w, s, &(struct local_reply){.status = 426, .close = true});
 		return;
@@ -201,17 +216,18 @@ void exchange_begin(struct worker *w, struct session *s)
 
 /* ---- request head ------------------------------------------------------------------------ */
 
-/* Write the head that goes to the endpoint from w->request into s->head. False: pool empty. */
+/* Write the head that goes to the endpoint from w->request into s->x->head. False: pool empty. */
 static bool write_head(struct worker *w, struct session *s)
 {
+	struct exchange *x = s->x;
 	const struct tcp_peer *peer = tcp_peer(s->conn);
-	struct http1_forward f = {.clause = s->clause,
-	                          .route = s->route,
-	                          .dest = s->dest,
+	struct http1_forward f = {.clause = x->clause,
+	                          .route = x->route,
+	                          .dest = x->dest,
 	                          .client = &peer->remote,
 	                          .client_port = peer->rport,
-	                          .attempt = s->attempt,
-	                          .request_id = (const uint8_t *)s->request_id};
+	                          .attempt = x->attempt,
+	                          .request_id = (const uint8_t *)x->request_id};
 	struct buf *b = buf_alloc(w->pool);
 	struct http1_out out;
 
@@ -223,27 +239,27 @@ static bool write_head(struct worker *w, struct session *s)
 	http1_write_request(&w->request, &f, &out);
 	if (out.len <= out.cap) {
 		b->len = (uint16_t)out.len;
-		bufq_push(&s->head, b);
+		bufq_push(&x->head, b);
 		return true;
 	}
 	buf_free(b);
 	out = (struct http1_out){.p = w->scratch, .cap = WORKER_SCRATCH_BYTES};
 	http1_write_request(&w->request, &f, &out);
-	return out.len <= out.cap && worker_copy_bytes(w, &s->head, w->scratch, out.len);
+	return out.len <= out.cap && worker_copy_bytes(w, &x->head, w->scratch, out.len);
 }
 
 /*
- * Make sure s->head holds the head to be sent. On the first try the request has just been parsed; on a
+ * Make sure s->x->head holds the head to be sent. On the first try the request has just been parsed; on a
  * retry it is parsed again from where it was kept.
  */
 static bool have_head(struct worker *w, struct session *s)
 {
-	if (s->attempt > 1) {
-		bufq_clear(&s->head);
+	if (s->x->attempt > 1) {
+		bufq_clear(&s->x->head);
 		if (!session_reparse(w, s))
 			return false;
 	}
-	return s->head.first || write_head(w, s);
+	return s->x->head.first || write_head(w, s);
 }
 
 static void fail_locally(struct worker *w, struct session *s)
@@ -260,21 +276,22 @@ static void fail_locally(struct worker *w, struct session *s)
 
 void exchange_connect(struct worker *w, struct session *s)
 {
-	bool fresh = s->retried;
+	struct exchange *x = s->x;
+	bool fresh = x->retried;
 
 	uncount_endpoint(w, s);
-	s->endpoint = balance_pick(&w->balance, s->dest->subset, s->endpoint);
-	if (!s->endpoint) {
+	x->endpoint = balance_pick(&w->balance, x->dest->subset, x->endpoint);
+	if (!x->endpoint) {
 		worker_count(w, COUNT_HTTP_NO_ENDPOINT);
 		local_reply(
 			w, s,
 			&(struct local_reply){.status = 503, .body = STR("no healthy upstream")});
 		return;
 	}
-	s->attempt++;
-	s->endpoint_slot = s->endpoint->slot;
-	worker_endpoint_stats(w, s->endpoint_slot)->active++;
-	s->counted_endpoint = true;
+	x->attempt++;
+	x->endpoint_slot = x->endpoint->slot;
+	worker_endpoint_stats(w, x->endpoint_slot)->active++;
+	x->counted_endpoint = true;
 	s->state = SESSION_WAIT;
 	s->since_us = w->now_us;
 	if (!have_head(w, s)) {
@@ -292,15 +309,16 @@ void exchange_connect(struct worker *w, struct session *s)
 
 void exchange_send(struct worker *w, struct session *s)
 {
-	worker_endpoint_stats(w, s->endpoint_slot)->requests++;
-	for (struct buf *b; (b = bufq_pop(&s->head));)
+	struct exchange *x = s->x;
+	worker_endpoint_stats(w, x->endpoint_slot)->requests++;
+	for (struct buf *b; (b = bufq_pop(&x->head));)
 		tcp_send(w->tcp, s->up->conn, b);
-	if (!s->safe || s->request_end_us == 0)
+	if (!x->safe || x->request_end_us == 0)
 		session_drop_head(w, s);
 	s->state = SESSION_EXCHANGE;
-	s->sent_us = w->now_us;
+	x->sent_us = w->now_us;
 	s->activity_us = w->now_us;
-	s->up_reusable = true;
+	x->up_reusable = true;
 	session_arm(w, s);
 }
 
@@ -308,7 +326,7 @@ void exchange_send(struct worker *w, struct session *s)
 
 static void wait_before_retry(struct worker *w, struct session *s)
 {
-	uint64_t span = BACKOFF_BASE_US * ((1ull << s->attempt) - 1);
+	uint64_t span = BACKOFF_BASE_US * ((1ull << s->x->attempt) - 1);
 
 	worker_count(w, COUNT_HTTP_RETRIES);
 	s->state = SESSION_BACKOFF;
@@ -322,7 +340,7 @@ static struct str connect_error(const struct session *s, enum tcp_why why)
 #define BEFORE  "upstream connect error or disconnect/reset before headers. "
 #define AGAIN   "retried and the latest reset reason: "
 #define REFUSED "remote connection failure, transport failure reason: delayed connect error: "
-	bool again = s->attempt > 1;
+	bool again = s->x->attempt > 1;
 
 	if (why == TCP_WHY_REFUSED)
 		return again ? STR(BEFORE AGAIN REFUSED "Connection refused")
@@ -339,8 +357,8 @@ static struct str connect_error(const struct session *s, enum tcp_why why)
 
 static void connect_failed(struct worker *w, struct session *s, enum tcp_why why)
 {
-	worker_endpoint_stats(w, s->endpoint_slot)->connect_fails++;
-	if (s->attempt <= CONNECT_RETRIES) {
+	worker_endpoint_stats(w, s->x->endpoint_slot)->connect_fails++;
+	if (s->x->attempt <= CONNECT_RETRIES) {
 		wait_before_retry(w, s);
 		return;
 	}
@@ -351,7 +369,7 @@ static void connect_failed(struct worker *w, struct session *s, enum tcp_why why
 void exchange_fail(struct worker *w, struct session *s, enum tcp_why why)
 {
 	bool connecting = !s->up || s->up->connecting;
-	bool silent = s->up && !s->interim && !tcp_recv_queue(s->up->conn)->first;
+	bool silent = s->up && !s->x->interim && !tcp_recv_queue(s->up->conn)->first;
 	bool reused = silent && s->up->requests > 0;
 
 	if (s->up)
@@ -360,11 +378,11 @@ void exchange_fail(struct worker *w, struct session *s, enum tcp_why why)
 		connect_failed(w, s, why);
 		return;
 	}
-	worker_endpoint_stats(w, s->endpoint_slot)->resets++;
+	worker_endpoint_stats(w, s->x->endpoint_slot)->resets++;
 	/* The endpoint may have closed an idle connection at the moment we sent on it: not its answer. */
-	if (reused && s->safe && !s->retried && (s->head_kept || s->head.first)) {
+	if (reused && s->x->safe && !s->x->retried && (s->x->head_kept || s->x->head.first)) {
 		worker_count(w, COUNT_HTTP_RETRIES);
-		s->retried = true;
+		s->x->retried = true;
 		exchange_connect(w, s);
 		return;
 	}

@@ -32,7 +32,7 @@ void local_reply(struct worker *w, struct session *s, const struct local_reply *
 	struct http1_local l = {.status = r->status,
 	                        .body = r->body,
 	                        .extra = r->extra,
-	                        .is_head = s->is_head,
+	                        .is_head = s->x->is_head,
 	                        .unix_s = w->unix_s,
 	                        .route = r->route,
 	                        .request = r->request,
@@ -40,14 +40,14 @@ void local_reply(struct worker *w, struct session *s, const struct local_reply *
 	                        .client_port = tcp_peer(s->conn)->rport};
 	struct http1_out out = {.p = w->scratch, .cap = WORKER_SCRATCH_BYTES - EXTRA_MAX};
 	const struct bufq *q = tcp_recv_queue(s->conn);
-	uint32_t head = s->head_kept ? s->head_len : 0, body;
+	uint32_t head = s->x->head_kept ? s->x->head_len : 0, body;
 
 	if (s->up)
 		upstream_abort(w, s->up);
-	if (s->waiting)
+	if (s->x->waiting)
 		upstream_unqueue(w, s);
-	body = follow(&s->req_body, q, head);
-	if (r->close || !http1_body_done(&s->req_body))
+	body = follow(&s->x->req_body, q, head);
+	if (r->close || !http1_body_done(&s->x->req_body))
 		s->close = true;
 	l.close = s->close || w->draining;
 	http1_write_local(&l, &out);
@@ -55,8 +55,8 @@ void local_reply(struct worker *w, struct session *s, const struct local_reply *
 		s->close =
 			true; /* pool empty: nothing was sent, the client sees an orderly close */
 	tcp_recv_drop(w->tcp, s->conn, head + body);
-	s->head_kept = false;
-	s->status = r->status;
+	s->x->head_kept = false;
+	s->x->status = r->status;
 	exchange_end(w, s);
 	session_next(w, s);
 }

@@ -60,13 +60,8 @@ static void refuse(struct worker *w, struct session *s, uint16_t status)
 {
 	const struct local_reply r = {.status = status, .close = true};
 
-	worker_count(w, COUNT_HTTP_REQUESTS);
-	worker_count(w, COUNT_HTTP_ACTIVE);
+	exchange_new(w, s);
 	worker_count(w, COUNT_HTTP_BAD_REQUEST);
-	s->active = true;
-	s->is_head = false;
-	s->head_kept = false;
-	http1_body_init(&s->req_body, HTTP1_BODY_NONE, 0);
 	local_reply(w, s, &r);
 }
 
@@ -80,9 +75,9 @@ static uint64_t sooner(uint64_t a, uint64_t b)
 /* Route timeouts run from the end of the request (Envoy), so not while its body still comes in. */
 static uint64_t route_deadline(const struct session *s)
 {
-	if (!s->snap || !s->route->timeout_us || !s->request_end_us)
+	if (!s->x->snap || !s->x->route->timeout_us || !s->x->request_end_us)
 		return UINT64_MAX;
-	return s->request_end_us + s->route->timeout_us;
+	return s->x->request_end_us + s->x->route->timeout_us;
 }
 
 static uint64_t deadline(const struct worker *w, const struct session *s)
@@ -115,13 +110,13 @@ void session_arm(struct worker *w, struct session *s)
 static void give_up_waiting(struct worker *w, struct session *s)
 {
 	bool late = route_deadline(s) <= w->now_us;
-	bool owed = s->state == SESSION_EXCHANGE && !s->request_end_us;
+	bool owed = s->state == SESSION_EXCHANGE && !s->x->request_end_us;
 	const struct local_reply reply = {.status = owed ? 408 : 504,
 	                                  .body = late ? STR("upstream request timeout")
 	                                               : STR("stream timeout")};
 
 	worker_count(w, COUNT_HTTP_TIMEOUT);
-	if (s->resp_started) {
+	if (s->x->resp_started) {
 		worker_count(w, COUNT_HTTP_CUT);
 		session_reset(w, s);
 		return;
@@ -206,32 +201,33 @@ static bool empty_line_after(const struct bufq *q, uint32_t from)
 	return false;
 }
 
+/* RFC 9110 section 9.2.2; the common one first. */
+static bool is_idempotent(const struct http1_request *r)
+{
+	return str_eq(r->method, STR("GET")) || r->is_head || str_eq(r->method, STR("OPTIONS")) ||
+	       str_eq(r->method, STR("PUT")) || str_eq(r->method, STR("DELETE")) ||
+	       str_eq(r->method, STR("TRACE"));
+}
+
 static void remember_request(struct worker *w, struct session *s, size_t head_len)
 {
 	const struct http1_request *r = &w->request;
+	struct exchange *x = exchange_new(w, s);
+	bool whole;
 
-	s->head_len = (uint32_t)head_len;
-	s->head_kept = true;
 	s->scanned = 0;
-	s->is_head = r->is_head;
-	s->http10 = r->head.minor == 0;
-	s->upgrade = r->head.upgrade;
 	s->close = !r->head.keep_alive || w->draining;
-	s->attempt = 0;
-	s->retried = false;
-	s->resp_started = false;
-	s->interim = false;
-	s->status = 0;
-	s->request_end_us = 0;
 	s->activity_us = w->now_us;
-	s->endpoint = NULL;
-	http1_body_init(&s->req_body, r->head.framing, r->head.length);
-	s->safe = http1_body_done(&s->req_body) && !r->head.upgrade &&
-	          (r->is_head || str_eq(r->method, STR("GET")) ||
-	           str_eq(r->method, STR("OPTIONS")) || str_eq(r->method, STR("PUT")) ||
-	           str_eq(r->method, STR("DELETE")) || str_eq(r->method, STR("TRACE")));
-	if (http1_body_done(&s->req_body))
-		s->request_end_us = w->now_us;
+	x->head_len = (uint32_t)head_len;
+	x->head_kept = true;
+	x->is_head = r->is_head;
+	x->http10 = r->head.minor == 0;
+	x->upgrade = r->head.upgrade;
+	http1_body_init(&x->req_body, r->head.framing, r->head.length);
+	whole = http1_body_done(&x->req_body);
+	x->safe = whole && !r->head.upgrade && is_idempotent(r);
+	if (whole)
+		x->request_end_us = w->now_us;
 }
 
 /*
@@ -287,9 +283,9 @@ bool session_reparse(struct worker *w, struct session *s)
 	size_t len, used;
 	char *p;
 
-	if (s->raw.first) {
-		p = worker_contiguous(w, &s->raw, w->gather_request, &len);
-	} else if (s->head_kept) {
+	if (s->x->raw.first) {
+		p = worker_contiguous(w, &s->x->raw, w->gather_request, &len);
+	} else if (s->x->head_kept) {
 		p = worker_contiguous(w, tcp_recv_queue(s->conn), w->gather_request, &len);
 	} else {
 		return false;
@@ -299,9 +295,9 @@ bool session_reparse(struct worker *w, struct session *s)
 
 void session_drop_head(struct worker *w, struct session *s)
 {
-	if (s->head_kept)
-		tcp_recv_drop(w->tcp, s->conn, s->head_len);
-	s->head_kept = false;
+	if (s->x->head_kept)
+		tcp_recv_drop(w->tcp, s->conn, s->x->head_len);
+	s->x->head_kept = false;
 }
 
 /* ---- going on ---------------------------------------------------------------------------- */

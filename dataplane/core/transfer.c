@@ -51,22 +51,23 @@ static enum pump pump(struct worker *w, struct tcp_conn *from, struct tcp_conn *
 /* Request body towards the endpoint. False: the session is no longer in this exchange. */
 static bool pump_request(struct worker *w, struct session *s)
 {
+	struct exchange *x = s->x;
 	uint64_t moved = 0;
 	enum pump r;
 
-	if (s->request_end_us)
+	if (x->request_end_us)
 		return true;
-	r = pump(w, s->conn, s->up->conn, &s->req_body, &moved);
-	worker_dest_stats(w, s->dest_slot)->tx_bytes += moved;
+	r = pump(w, s->conn, s->up->conn, &x->req_body, &moved);
+	worker_dest_stats(w, x->dest_slot)->tx_bytes += moved;
 	if (moved)
 		s->activity_us = w->now_us;
 	if (r == PUMP_DONE) {
-		s->request_end_us = w->now_us;
+		x->request_end_us = w->now_us;
 		session_arm(w, s);
 	}
 	if (r == PUMP_BAD || (r == PUMP_EMPTY && tcp_eof(s->conn))) {
 		worker_count(w, COUNT_HTTP_BAD_REQUEST);
-		if (s->resp_started || r != PUMP_BAD)
+		if (x->resp_started || r != PUMP_BAD)
 			session_reset(w, s);
 		else
 			local_reply(w, s, &(struct local_reply){.status = 400, .close = true});
@@ -79,17 +80,18 @@ static bool pump_request(struct worker *w, struct session *s)
 
 static void write_response(struct worker *w, struct session *s, struct http1_out *out)
 {
-	struct http1_reply f = {.route = s->route,
-	                        .dest = s->dest,
+	struct exchange *x = s->x;
+	struct http1_reply f = {.route = x->route,
+	                        .dest = x->dest,
 	                        .close = s->close,
-	                        .to_http10 = s->http10,
-	                        .upstream_ms = (w->now_us - s->sent_us) / 1000,
+	                        .to_http10 = x->http10,
+	                        .upstream_ms = (w->now_us - x->sent_us) / 1000,
 	                        .unix_s = w->unix_s,
 	                        .client = &tcp_peer(s->conn)->remote,
 	                        .client_port = tcp_peer(s->conn)->rport};
 
-	if ((exchange_needs_request(&s->route->response_ops) ||
-	     exchange_needs_request(&s->dest->response_ops)) &&
+	if ((exchange_needs_request(&x->route->response_ops) ||
+	     exchange_needs_request(&x->dest->response_ops)) &&
 	    session_reparse(w, s))
 		f.request = &w->request;
 	*out = (struct http1_out){.p = w->scratch, .cap = WORKER_SCRATCH_BYTES};
@@ -126,9 +128,10 @@ static void replace_head(struct buf *b, uint16_t n, const struct http1_out *out)
 static bool send_in_place(struct worker *w, struct session *s, const struct http1_out *out,
                           size_t head_len)
 {
+	struct exchange *x = s->x;
 	struct tcp_conn *from = s->up->conn;
 	struct buf *b = tcp_recv_queue(from)->first;
-	struct http1_body after = s->resp_body;
+	struct http1_body after = x->resp_body;
 	size_t used;
 
 	if (head_len >= b->len || buf_shared(b) ||
@@ -139,9 +142,9 @@ static bool send_in_place(struct worker *w, struct session *s, const struct http
 		return false;
 	if (used != b->len - head_len) /* bytes that nobody asked for follow */
 		return false;
-	s->resp_body = after;
+	x->resp_body = after;
 	b = tcp_recv(w->tcp, from);
-	worker_dest_stats(w, s->dest_slot)->rx_bytes += used;
+	worker_dest_stats(w, x->dest_slot)->rx_bytes += used;
 	replace_head(b, (uint16_t)head_len, out);
 	tcp_send(w->tcp, s->conn, b);
 	return true;
@@ -167,9 +170,9 @@ static bool forward_interim(struct worker *w, struct session *s, size_t head_len
 {
 	struct http1_out out = {.p = w->scratch, .cap = WORKER_SCRATCH_BYTES};
 
-	s->interim = true;
+	s->x->interim = true;
 	http1_write_response(&w->response, &(struct http1_reply){0}, &out);
-	if (!s->http10 && !worker_send_bytes(w, s->conn, out.p, out.len))
+	if (!s->x->http10 && !worker_send_bytes(w, s->conn, out.p, out.len))
 		return false;
 	tcp_recv_drop(w->tcp, s->up->conn, (uint32_t)head_len);
 	return true;
@@ -198,20 +201,21 @@ static void become_tunnel(struct worker *w, struct session *s)
 
 static void begin_response(struct worker *w, struct session *s, size_t head_len)
 {
+	struct exchange *x = s->x;
 	const struct http1_head *h = &w->response.head;
 	bool tunnel = h->status == 101;
 
-	s->up_reusable = h->keep_alive && h->framing != HTTP1_BODY_CLOSE && !tunnel;
+	x->up_reusable = h->keep_alive && h->framing != HTTP1_BODY_CLOSE && !tunnel;
 	/* An answer to a request that is still coming: what comes next would have to be guessed. */
-	if (h->framing == HTTP1_BODY_CLOSE || w->draining || !s->request_end_us)
+	if (h->framing == HTTP1_BODY_CLOSE || w->draining || !x->request_end_us)
 		s->close = true;
-	http1_body_init(&s->resp_body, h->framing, h->length);
-	s->status = h->status;
+	http1_body_init(&x->resp_body, h->framing, h->length);
+	x->status = h->status;
 	if (!send_response_head(w, s, head_len)) {
 		bad_gateway(w, s);
 		return;
 	}
-	s->resp_started = true;
+	x->resp_started = true;
 	session_drop_head(w, s);
 	if (tunnel)
 		become_tunnel(w, s);
@@ -221,8 +225,8 @@ static void begin_response(struct worker *w, struct session *s, size_t head_len)
 static bool is_wanted(const struct session *s, const struct http1_head *h)
 {
 	if (h->status == 101)
-		return s->upgrade;
-	return !(s->http10 && h->framing == HTTP1_BODY_CHUNKED);
+		return s->x->upgrade;
+	return !(s->x->http10 && h->framing == HTTP1_BODY_CHUNKED);
 }
 
 /* Read the response's head and send it on. True: go on with the body (or the changed state). */
@@ -236,7 +240,7 @@ static bool response_head(struct worker *w, struct session *s)
 	if (!q->first)
 		return false;
 	p = worker_contiguous(w, q, w->gather_response, &len);
-	switch (http1_parse_response(p, len, s->is_head, &w->response, &head_len)) {
+	switch (http1_parse_response(p, len, s->x->is_head, &w->response, &head_len)) {
 	case HTTP1_DONE: break;
 	case HTTP1_BAD: bad_gateway(w, s); return true;
 	default:
@@ -263,9 +267,9 @@ static bool response_head(struct worker *w, struct session *s)
 
 static void complete(struct worker *w, struct session *s)
 {
-	bool whole = s->request_end_us != 0;
+	bool whole = s->x->request_end_us != 0;
 
-	upstream_put(w, s->up, s->up_reusable && whole);
+	upstream_put(w, s->up, s->x->up_reusable && whole);
 	exchange_end(w, s);
 	session_next(w, s);
 }
@@ -274,7 +278,7 @@ static void complete(struct worker *w, struct session *s)
 static void cut(struct worker *w, struct session *s)
 {
 	worker_count(w, COUNT_HTTP_CUT);
-	s->status = 0;
+	s->x->status = 0;
 	session_reset(w, s);
 }
 
@@ -282,12 +286,12 @@ static void cut(struct worker *w, struct session *s)
 static bool pump_response(struct worker *w, struct session *s)
 {
 	uint64_t moved = 0;
-	enum pump r = pump(w, s->up->conn, s->conn, &s->resp_body, &moved);
+	enum pump r = pump(w, s->up->conn, s->conn, &s->x->resp_body, &moved);
 
-	worker_dest_stats(w, s->dest_slot)->rx_bytes += moved;
+	worker_dest_stats(w, s->x->dest_slot)->rx_bytes += moved;
 	if (moved)
 		s->activity_us = w->now_us;
-	if (r == PUMP_EMPTY && s->resp_body.framing == HTTP1_BODY_CLOSE && tcp_eof(s->up->conn))
+	if (r == PUMP_EMPTY && s->x->resp_body.framing == HTTP1_BODY_CLOSE && tcp_eof(s->up->conn))
 		r = PUMP_DONE;
 	if (r == PUMP_DONE) {
 		complete(w, s);
@@ -305,7 +309,7 @@ bool transfer_step(struct worker *w, struct session *s)
 		return false;
 	if (s->state != SESSION_EXCHANGE)
 		return true;
-	if (s->resp_started)
+	if (s->x->resp_started)
 		return pump_response(w, s);
 	if (tcp_send_space(w->tcp, s->conn) == 0)
 		return false;

@@ -59,7 +59,10 @@ static void idle_push(struct worker *w, struct endpoint_state *e, struct upstrea
 	worker_count(w, COUNT_UPSTREAM_IDLE);
 	if (stats_of(w, u))
 		stats_of(w, u)->idle++;
-	timer_arm(&w->wheel, &u->timer, w->now_us + w->node->times.upstream_idle_us);
+	u->idle_since_us = w->now_us;
+	/* Left armed while it is used: most requests then never touch the wheel. */
+	if (!timer_armed(&u->timer))
+		timer_arm(&w->wheel, &u->timer, w->now_us + w->node->times.upstream_idle_us);
 }
 
 static void idle_remove(struct worker *w, struct upstream *u)
@@ -71,7 +74,6 @@ static void idle_remove(struct worker *w, struct upstream *u)
 	worker_uncount(w, COUNT_UPSTREAM_IDLE);
 	if (stats_of(w, u))
 		stats_of(w, u)->idle--;
-	timer_cancel(&w->wheel, &u->timer);
 }
 
 /* ---- opening and closing ------------------------------------------------------------------- */
@@ -181,30 +183,30 @@ static void attach(struct session *s, struct upstream *u)
 
 static void enqueue(struct endpoint_state *e, struct session *s)
 {
-	s->wait_next = NULL;
-	s->wait_prev = e->wait_last;
+	s->x->wait_next = NULL;
+	s->x->wait_prev = e->wait_last;
 	*e->wait_last = s;
-	e->wait_last = &s->wait_next;
-	s->waiting = true;
+	e->wait_last = &s->x->wait_next;
+	s->x->waiting = true;
 	e->n_waiting++;
 }
 
 void upstream_unqueue(struct worker *w, struct session *s)
 {
-	struct endpoint_state *e = &w->endpoints[s->endpoint_slot.index];
+	struct endpoint_state *e = &w->endpoints[s->x->endpoint_slot.index];
 
-	*s->wait_prev = s->wait_next;
-	if (s->wait_next)
-		s->wait_next->wait_prev = s->wait_prev;
+	*s->x->wait_prev = s->x->wait_next;
+	if (s->x->wait_next)
+		s->x->wait_next->x->wait_prev = s->x->wait_prev;
 	else
-		e->wait_last = s->wait_prev;
-	s->waiting = false;
+		e->wait_last = s->x->wait_prev;
+	s->x->waiting = false;
 	e->n_waiting--;
 }
 
 enum upstream_get upstream_get(struct worker *w, struct session *s, bool fresh)
 {
-	const struct endpoint *ep = s->endpoint;
+	const struct endpoint *ep = s->x->endpoint;
 	struct endpoint_state *e = upstream_state(w, ep->slot);
 	const struct node_limits *lim = &w->node->limits;
 	struct upstream *u;
@@ -226,7 +228,7 @@ enum upstream_get upstream_get(struct worker *w, struct session *s, bool fresh)
 			return UPSTREAM_QUEUED;
 		}
 	}
-	u = open_to(w, ep, s->dest->subset->connect_timeout_us);
+	u = open_to(w, ep, s->x->dest->subset->connect_timeout_us);
 	if (!u)
 		return UPSTREAM_NO_ROUTE;
 	attach(s, u);
@@ -293,5 +295,12 @@ void upstream_event(struct worker *w, struct upstream *u, uint32_t events)
 
 void upstream_timer(struct worker *w, struct upstream *u)
 {
-	close_it(w, u);
+	uint64_t due = u->idle_since_us + w->node->times.upstream_idle_us;
+
+	if (!u->idle)
+		return; /* armed again when it is given back */
+	if (due > w->now_us)
+		timer_arm(&w->wheel, &u->timer, due);
+	else
+		close_it(w, u);
 }

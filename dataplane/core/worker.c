@@ -22,7 +22,7 @@
 
 /* How one block of memory is divided; every piece starts at a cache line. */
 struct layout {
-	size_t worker, net, tcp, sessions, upstreams, splits, subsets, endpoints;
+	size_t worker, net, tcp, sessions, exchanges, upstreams, splits, subsets, endpoints;
 	size_t dest_stats, endpoint_stats, gather_request, gather_response, scratch, end;
 };
 
@@ -54,6 +54,7 @@ static void divide(const struct node *node, struct layout *l)
 	l->net = place(&at, net_bytes(NEIGHS_MAX));
 	l->tcp = place(&at, tcp_bytes(&tcp));
 	l->sessions = place(&at, slab_bytes(lim->conns, sizeof(struct session)));
+	l->exchanges = place(&at, slab_bytes(lim->conns, sizeof(struct exchange)));
 	l->upstreams = place(&at, slab_bytes(lim->conns, sizeof(struct upstream)));
 	l->splits = place(&at, lim->endpoints * sizeof(struct split_state));
 	l->subsets = place(&at, lim->endpoints * sizeof(struct subset_state));
@@ -104,6 +105,7 @@ static void start_tables(struct worker *w, uint8_t *m, const struct layout *l)
 	const struct node_limits *lim = &w->node->limits;
 
 	slab_init(&w->session_slab, m + l->sessions, lim->conns, sizeof(struct session));
+	slab_init(&w->exchange_slab, m + l->exchanges, lim->conns, sizeof(struct exchange));
 	slab_init(&w->upstream_slab, m + l->upstreams, lim->conns, sizeof(struct upstream));
 	w->splits = (void *)(m + l->splits);
 	w->subsets = (void *)(m + l->subsets);
@@ -147,8 +149,10 @@ struct worker *worker_init(void *memory, const struct worker_env *env, struct sn
 
 static void release_buffers(struct session *s)
 {
-	bufq_clear(&s->head);
-	bufq_clear(&s->raw);
+	if (!s->x)
+		return;
+	bufq_clear(&s->x->head);
+	bufq_clear(&s->x->raw);
 }
 
 /* One connection of a client with what it waits for, or else one idle connection to an endpoint. */

@@ -29,6 +29,8 @@
 #include "timer.h"
 #include "worker.h"
 
+#include <assert.h>
+
 /* timer.kind; TCP has 1 */
 #define SESSION_TIMER_KIND  2
 #define UPSTREAM_TIMER_KIND 3
@@ -42,58 +44,69 @@ enum session_state {
 	SESSION_LINGER,
 };
 
+/*
+ * A client's connection. While it is idle, this and its TCP state are all that it costs, so what only a
+ * request needs is in struct exchange: a million idle clients hold none, and the few that are busy share
+ * what is still in the cache.
+ */
 struct session {
 	struct tcp_conn *conn;
+	struct exchange *x;  /* the request being handled; NULL in HEAD and LINGER */
 	struct upstream *up; /* bound connection, connecting or connected; or NULL */
+	uint8_t state;       /* enum session_state */
+	bool close;          /* close the client connection after this response */
+	uint32_t scanned;    /* bytes of the receive queue known to hold no complete head */
 	struct timer timer;
-	struct session *next, **prev;           /* all sessions of the worker */
-	struct session *wait_next, **wait_prev; /* waiting at an endpoint for a connection */
+	/* 64: */
+	uint64_t since_us;               /* when the state began */
+	uint64_t activity_us;            /* last byte of a body or tunnel, either way */
+	const struct listener *listener; /* of snapshot listener_generation */
+	uint64_t listener_generation;
+	struct session *next, **prev; /* all sessions of the worker */
+	uint32_t unsent; /* LINGER: bytes not yet acknowledged when the timer fired last */
+};
+static_assert(sizeof(struct session) <= 128, "an idle session is two cache lines");
 
-	uint8_t state;   /* enum session_state */
-	uint8_t attempt; /* 1: first try */
+/* One request and its response. */
+struct exchange {
 	bool is_head, http10, upgrade;
-	bool close;     /* close the client connection after this response */
 	bool safe;      /* may be sent twice: idempotent and without a body */
 	bool head_kept; /* the request head is still the first head_len bytes of the receive queue */
 	bool resp_started; /* the response head is on its way to the client */
 	bool up_reusable;  /* the connection may go back into the pool after this response */
 	bool retried;      /* the one retry after a reset on a reused connection is spent */
 	bool waiting;      /* in the queue of an endpoint */
-	bool active;       /* counted in HTTP_ACTIVE */
 	bool interim;      /* a 1xx response was sent on: too late to try again */
-
-	uint32_t head_len;       /* bytes of the request head */
-	uint32_t unsent;         /* LINGER: bytes not yet acknowledged when the timer fired last */
-	uint32_t scanned;        /* bytes of the receive queue known to hold no complete head */
+	bool counted_dest, counted_endpoint;
+	uint8_t attempt;         /* 1: first try */
 	uint16_t status;         /* sent to the client; 0: none yet */
-	uint64_t since_us;       /* when the state began */
-	uint64_t activity_us;    /* last byte of a body or tunnel, either way */
+	uint32_t head_len;       /* bytes of the request head */
 	uint64_t request_end_us; /* request's last byte was read; 0: not yet */
 	uint64_t sent_us;        /* request head sent to the endpoint */
 
-	struct http1_body req_body, resp_body;
-	struct bufq head; /* request head as it goes out, when it must wait for a connection */
-	struct bufq raw; /* copy of the request head for %REQ()% in response operations; or empty */
-	uint64_t request_id[2]; /* random bytes, the same for every try */
-
 	/* The route, valid while snap is held. */
 	struct snapshot *snap;
+	/* 40: */
 	const struct clause *clause;
 	const struct route *route;
 	const struct dest *dest;
+	/* 64: */
 	const struct endpoint *endpoint;
 	struct slot dest_slot;     /* outlives the snapshot: a tunnel lets it go */
 	struct slot endpoint_slot; /* of the endpoint whose active requests count this one */
-	bool counted_dest, counted_endpoint;
-
-	const struct listener *listener; /* of snapshot listener_generation */
-	uint64_t listener_generation;
+	struct http1_body req_body, resp_body;
+	/* 120: */
+	uint64_t request_id[2]; /* random bytes, the same for every try */
+	struct bufq head; /* request head as it goes out, when it must wait for a connection */
+	struct bufq raw; /* copy of the request head for %REQ()% in response operations; or empty */
+	struct session *wait_next, **wait_prev; /* waiting at an endpoint for a connection */
 };
 
 struct upstream {
 	struct tcp_conn *conn;
-	struct session *session;       /* bound; NULL: idle */
-	struct timer timer;            /* idle limit */
+	struct session *session; /* bound; NULL: idle */
+	struct timer timer;      /* idle limit; may fire early, see upstream_timer() */
+	uint64_t idle_since_us;
 	struct upstream *next, **prev; /* idle list of the endpoint */
 	struct slot endpoint;
 	uint32_t requests; /* sent on it before the current one */
@@ -132,7 +145,7 @@ struct worker {
 	struct endpoint_state *endpoints; /* indexed by slot */
 	struct balance_env balance;
 	struct session *sessions; /* all */
-	struct slab session_slab, upstream_slab;
+	struct slab session_slab, exchange_slab, upstream_slab;
 	uint32_t next_port; /* source port search goes on from here, host order */
 	uint32_t next_source;
 	struct worker_stats stats;
@@ -171,6 +184,8 @@ void session_drain(struct worker *w, struct session *s);
 
 /* ---- exchange.c: one request and its response --------------------------------------------- */
 
+/** A request has come: s->x is there from now until exchange_end(). Counts it. */
+struct exchange *exchange_new(struct worker *w, struct session *s);
 /** Route the request in w->request, whose head has just been parsed, and begin to answer it. */
 void exchange_begin(struct worker *w, struct session *s);
 /** Choose an endpoint and get a connection to it (first try or retry). */
@@ -179,7 +194,7 @@ void exchange_connect(struct worker *w, struct session *s);
 void exchange_send(struct worker *w, struct session *s);
 /** The bound connection failed: retry, reply, or cut off. */
 void exchange_fail(struct worker *w, struct session *s, enum tcp_why why);
-/** Count the request as finished with s->status and let go of everything it held. */
+/** Count the request as finished with its status and let go of everything it held, s->x too, if any. */
 void exchange_end(struct worker *w, struct session *s);
 /** Let the route and its snapshot go. */
 void exchange_release(struct worker *w, struct session *s);

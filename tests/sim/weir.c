@@ -213,7 +213,8 @@ const char *weir_books(const struct weir *x)
 	if (in != ends)
 		return "frames that came in differ from the sum of their ends";
 	for (uint32_t i = 0; i < x->n; i++) {
-		if (x->w[i]->session_slab.used || x->w[i]->upstream_slab.used)
+		if (x->w[i]->session_slab.used || x->w[i]->exchange_slab.used ||
+		    x->w[i]->upstream_slab.used)
 			return "sessions or upstreams are left";
 		if (x->before.snap->inflight[i].requests || x->after.snap->inflight[i].requests)
 			return "a snapshot is still referenced";
