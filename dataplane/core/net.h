@@ -38,6 +38,7 @@ struct pkt {
 	uint8_t *l4;         /* == buf->data */
 	uint16_t l4_len;     /* bytes of L4 header and payload: padding cut off; == buf->len */
 	be16_t sport, dport; /* TCP only */
+	uint64_t hash;       /* of the connection, once tcp_input_hash() was called */
 };
 
 enum net_tx_flag {

@@ -114,6 +114,21 @@ void tcp_fini(struct tcp_stack *s);
  */
 enum drop tcp_input(struct tcp_stack *s, struct pkt *p, uint64_t now_us);
 
+/*
+ * The same for a burst, in steps: each asks memory for what the next one reads, for all segments of the
+ * burst, so that their cache misses overlap. Between the steps nothing else may happen to the stack's
+ * table; what was fetched is only a hint, so segments of the burst may open and close connections.
+ *
+ *   tcp_input_hash   p->hash; a line of the table comes
+ *   tcp_input_fetch  the connection's lines come
+ *   tcp_input_user   what the connection points to comes: oldest unacknowledged buffer, layer above
+ *   tcp_input_burst  as tcp_input(), with p->hash
+ */
+void tcp_input_hash(const struct tcp_stack *s, struct pkt *p);
+void tcp_input_fetch(const struct tcp_stack *s, const struct pkt *p);
+void tcp_input_user(const struct tcp_stack *s, const struct pkt *p);
+enum drop tcp_input_burst(struct tcp_stack *s, struct pkt *p, uint64_t now_us);
+
 /** An ICMP error about one of our segments (RFC 5927 checks inside). */
 void tcp_icmp(struct tcp_stack *s, const struct net_icmp_error *e, uint64_t now_us);
 

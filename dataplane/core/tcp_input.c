@@ -75,10 +75,7 @@ static enum drop read_segment(struct pkt *p, struct tcp_seg *g)
 		return DROP_TCP_CSUM;
 	if (!tcp_options_read(h + TCP_HEADER, header - TCP_HEADER, &g->opt))
 		return DROP_TCP_HEADER;
-	memcpy(&g->peer.rport, h, sizeof(be16_t));
-	memcpy(&g->peer.lport, h + 2, sizeof(be16_t));
-	g->peer.local = p->dst;
-	g->peer.remote = p->src;
+	g->peer = (struct tcp_peer){p->dst, p->src, p->dport, p->sport};
 	g->seq = get32(h + 4);
 	g->ack = get32(h + 8);
 	g->flags = h[13];
@@ -92,7 +89,40 @@ static enum drop read_segment(struct pkt *p, struct tcp_seg *g)
 	return DROP_COUNT;
 }
 
+void tcp_input_hash(const struct tcp_stack *s, struct pkt *p)
+{
+	const struct tcp_peer peer = {p->dst, p->src, p->dport, p->sport};
+
+	p->hash = tcp_table_hash(s, &peer);
+	tcp_table_fetch(s, p->hash);
+}
+
+void tcp_input_fetch(const struct tcp_stack *s, const struct pkt *p)
+{
+	const uint8_t *c = (const uint8_t *)tcp_table_guess(s, p->hash);
+
+	for (uint32_t line = 0; c && line < sizeof(struct tcp_conn); line += 64)
+		__builtin_prefetch(c + line, 1);
+}
+
+void tcp_input_user(const struct tcp_stack *s, const struct pkt *p)
+{
+	const struct tcp_conn *c = tcp_table_guess(s, p->hash);
+
+	if (!c)
+		return;
+	__builtin_prefetch(c->sndq.first, 1);
+	__builtin_prefetch(c->user, 1);
+	__builtin_prefetch((const uint8_t *)c->user + 64, 1);
+}
+
 enum drop tcp_input(struct tcp_stack *s, struct pkt *p, uint64_t now_us)
+{
+	tcp_input_hash(s, p);
+	return tcp_input_burst(s, p, now_us);
+}
+
+enum drop tcp_input_burst(struct tcp_stack *s, struct pkt *p, uint64_t now_us)
 {
 	struct tcp_seg g;
 	struct tcp_conn *c;
@@ -105,7 +135,7 @@ enum drop tcp_input(struct tcp_stack *s, struct pkt *p, uint64_t now_us)
 		buf_free(p->buf);
 		return end;
 	}
-	c = tcp_table_find(s, &g.peer);
+	c = tcp_table_find_hashed(s, &g.peer, p->hash);
 	step = &tcp_step[c ? c->state : TCP_CLOSED][tcp_classify(g.flags)];
 	end = step->fn ? step->fn(s, c, &g) : DROP_TCP_BAD_STATE;
 	if (g.buf)

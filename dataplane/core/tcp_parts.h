@@ -52,7 +52,18 @@ uint32_t tcp_options_write(uint8_t *p, const struct tcp_options *o);
 /* ---- tcp_table.c ---------------------------------------------------------------------------- */
 
 uint32_t tcp_table_buckets(uint32_t max_conns);
+uint64_t tcp_table_hash(const struct tcp_stack *s, const struct tcp_peer *peer);
 struct tcp_conn *tcp_table_find(const struct tcp_stack *s, const struct tcp_peer *peer);
+
+/** As tcp_table_find(), with what tcp_table_hash() gave. */
+struct tcp_conn *tcp_table_find_hashed(const struct tcp_stack *s, const struct tcp_peer *peer,
+                                       uint64_t hash);
+
+/** Have the line of the table come that a look-up of this hash reads. */
+void tcp_table_fetch(const struct tcp_stack *s, uint64_t hash);
+
+/** The connection whose tag fits: nearly always the right one. Not looked at, so it costs no miss. */
+struct tcp_conn *tcp_table_guess(const struct tcp_stack *s, uint64_t hash);
 void tcp_table_add(struct tcp_stack *s, struct tcp_conn *c);
 void tcp_table_remove(struct tcp_stack *s, struct tcp_conn *c);
 

@@ -23,7 +23,7 @@ uint32_t tcp_table_buckets(uint32_t max_conns)
 	return n;
 }
 
-static uint64_t hash_of(const struct tcp_stack *s, const struct tcp_peer *peer)
+uint64_t tcp_table_hash(const struct tcp_stack *s, const struct tcp_peer *peer)
 {
 	return hash_tuple(&s->table_key, &peer->local, &peer->remote, peer->lport, peer->rport);
 }
@@ -41,7 +41,28 @@ static bool is_peer(const struct tcp_conn *c, const struct tcp_peer *p)
 
 struct tcp_conn *tcp_table_find(const struct tcp_stack *s, const struct tcp_peer *peer)
 {
-	uint64_t hash = hash_of(s, peer);
+	return tcp_table_find_hashed(s, peer, tcp_table_hash(s, peer));
+}
+
+void tcp_table_fetch(const struct tcp_stack *s, uint64_t hash)
+{
+	__builtin_prefetch(&s->buckets[(uint32_t)hash & s->bucket_mask]);
+}
+
+struct tcp_conn *tcp_table_guess(const struct tcp_stack *s, uint64_t hash)
+{
+	const struct tcp_bucket *b = &s->buckets[(uint32_t)hash & s->bucket_mask];
+	uint32_t tag = tag_of(hash);
+
+	for (uint32_t k = 0; k < TCP_BUCKET_WAYS; k++)
+		if (b->tag[k] == tag)
+			return tcp_conn_at(s, b->conn[k]);
+	return NULL;
+}
+
+struct tcp_conn *tcp_table_find_hashed(const struct tcp_stack *s, const struct tcp_peer *peer,
+                                       uint64_t hash)
+{
 	uint32_t tag = tag_of(hash), i = (uint32_t)hash & s->bucket_mask;
 
 	for (uint32_t left = s->bucket_mask + 1; left; left--) {
@@ -73,7 +94,7 @@ static uint32_t way_of(const struct tcp_bucket *b, uint32_t tag)
 
 void tcp_table_add(struct tcp_stack *s, struct tcp_conn *c)
 {
-	uint64_t hash = hash_of(s, &c->peer);
+	uint64_t hash = tcp_table_hash(s, &c->peer);
 	uint32_t i = (uint32_t)hash & s->bucket_mask, k;
 
 	/* there are more entries than connections, so this ends */
@@ -99,7 +120,7 @@ static bool take_out(struct tcp_bucket *b, uint32_t tag, uint32_t conn)
 
 void tcp_table_remove(struct tcp_stack *s, struct tcp_conn *c)
 {
-	uint64_t hash = hash_of(s, &c->peer);
+	uint64_t hash = tcp_table_hash(s, &c->peer);
 	uint32_t i = (uint32_t)hash & s->bucket_mask, conn = slab_index(&s->slab, c);
 
 	if (!(c->flags & TCP_F_IN_TABLE))

@@ -250,23 +250,57 @@ static enum drop icmp(struct worker *w, struct pkt *p)
 	return DROP_ICMP_TCP;
 }
 
-void worker_input(struct worker *w, struct buf *frame, uint64_t now_us)
+/* Parse a burst: what gets through, in order; the rest is counted. Returns how many did. */
+static uint32_t parse(struct worker *w, struct buf *const *frames, uint32_t n, struct pkt *p)
 {
-	struct pkt p;
-	enum drop end;
+	uint32_t k = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		enum drop end = net_parse(w->net, frames[i], &p[k]);
+
+		if (end != DROP_COUNT) {
+			w->stats.ends[end]++;
+			continue;
+		}
+		if (p[k].kind == PKT_TCP)
+			tcp_input_hash(w->tcp, &p[k]);
+		k++;
+	}
+	return k;
+}
+
+/* With a single packet there is nothing that its misses could overlap with. */
+static void fetch(const struct worker *w, const struct pkt *p, uint32_t n)
+{
+	if (n < 2)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		if (p[i].kind == PKT_TCP)
+			tcp_input_fetch(w->tcp, &p[i]);
+	for (uint32_t i = 0; i < n; i++)
+		if (p[i].kind == PKT_TCP)
+			tcp_input_user(w->tcp, &p[i]);
+}
+
+static enum drop take(struct worker *w, struct pkt *p)
+{
+	if (p->kind == PKT_TCP)
+		return tcp_input_burst(w->tcp, p, w->now_us);
+	if (p->kind == PKT_ICMP)
+		return icmp(w, p);
+	return net_input(w->net, p, w->now_us);
+}
+
+void worker_input(struct worker *w, struct buf *const *frames, uint32_t n, uint64_t now_us)
+{
+	struct pkt p[WORKER_BURST];
 
 	w->now_us = now_us;
-	w->busy = true;
-	end = net_parse(w->net, frame, &p);
-	if (end == DROP_COUNT) {
-		if (p.kind == PKT_TCP)
-			end = tcp_input(w->tcp, &p, now_us);
-		else if (p.kind == PKT_ICMP)
-			end = icmp(w, &p);
-		else
-			end = net_input(w->net, &p, now_us);
-	}
-	w->stats.ends[end]++;
+	w->busy |= n > 0;
+	n = parse(w, frames, n, p);
+	fetch(w, p, n);
+	for (uint32_t i = 0; i < n; i++)
+		w->stats.ends[take(w, &p[i])]++;
 }
 
 /* ---- turns ------------------------------------------------------------------------------- */

@@ -4,7 +4,7 @@
  *
  * io (or a simulation) owns the loop; this is all it calls:
  *
- *   for each received frame:  worker_input(w, frame, now)
+ *   for each burst received:  worker_input(w, frames, n, now)
  *   once a turn:              worker_turn(w, now)       news of TCP -> HTTP -> routing -> sending
  *                             drain net_out(worker_net(w), port) of every port
  *                             worker_use(w, snapshot)   when ctrl has published another one
@@ -67,15 +67,19 @@ void worker_fini(struct worker *w);
  */
 int worker_owner(const struct worker *w, const struct buf *frame);
 
+#define WORKER_BURST 32
+
 /**
- * One received frame.
+ * Received frames, in the order of their arrival. Together they cost less than one by one: what each
+ * needs from memory is asked for before the first is looked at.
  *
- * @param frame  view over the whole Ethernet frame; consumed
+ * @param frames  views over whole Ethernet frames; consumed
+ * @param n       0 to WORKER_BURST
  *
- * Counts its end in stats->ends. io counts RX_PKTS, RX_BYTES for frames of a device and HANDED_IN for
+ * Counts the end of each in stats->ends. io counts RX_PKTS, RX_BYTES for frames of a device and HANDED_IN for
  * those of other workers, so that RX_PKTS + HANDED_IN = sum of ends.
  */
-void worker_input(struct worker *w, struct buf *frame, uint64_t now_us);
+void worker_input(struct worker *w, struct buf *const *frames, uint32_t n, uint64_t now_us);
 
 /**
  * Do what the frames of this turn and the time cause: timers, HTTP, routing, sending.

@@ -82,7 +82,8 @@ static void copy_to_others(struct loop *l, const struct buf *b)
 	}
 }
 
-static void input(struct loop *l, const struct loop_rxq *q, struct buf *b, uint64_t now_us)
+/* Is it ours? Other workers get theirs, and copies of what all have to learn from. */
+static bool is_ours(struct loop *l, const struct loop_rxq *q, struct buf *b)
 {
 	int owner = (int)l->id;
 
@@ -93,23 +94,29 @@ static void input(struct loop *l, const struct loop_rxq *q, struct buf *b, uint6
 		copy_to_others(l, b);
 	else if (owner != (int)l->id) {
 		hand_to(l, (uint32_t)owner, b);
-		return;
+		return false;
 	}
-	worker_input(l->worker, b, now_us);
+	return true;
 }
 
 static bool poll_device(struct loop *l, const struct loop_rxq *q, uint64_t now_us)
 {
 	struct rte_mbuf *m[LOOP_BURST];
+	struct buf *ours[LOOP_BURST];
 	uint16_t n = rte_eth_rx_burst(q->port_id, q->queue, m, LOOP_BURST);
 	uint64_t bytes = 0;
+	uint32_t k = 0;
 
-	for (uint16_t i = 0; i < n; i++)
+	for (uint16_t i = 0; i < n; i++) {
 		rte_prefetch0(rte_pktmbuf_mtod(m[i], const void *));
+		rte_prefetch0(pool_buf(m[i]));
+	}
 	for (uint16_t i = 0; i < n; i++) {
 		bytes += m[i]->pkt_len;
-		input(l, q, from_mbuf(m[i], q->port), now_us);
+		ours[k] = from_mbuf(m[i], q->port);
+		k += is_ours(l, q, ours[k]);
 	}
+	worker_input(l->worker, ours, k, now_us);
 	l->counters[COUNT_RX_PKTS] += n;
 	l->counters[COUNT_RX_BYTES] += bytes;
 	return n > 0;
@@ -117,12 +124,11 @@ static bool poll_device(struct loop *l, const struct loop_rxq *q, uint64_t now_u
 
 static bool poll_ring(struct loop *l, struct rte_ring *r, uint64_t now_us)
 {
-	void *b[LOOP_BURST];
-	unsigned int n = rte_ring_sc_dequeue_burst(r, b, LOOP_BURST, NULL);
+	struct buf *b[LOOP_BURST];
+	unsigned int n = rte_ring_sc_dequeue_burst(r, (void **)b, LOOP_BURST, NULL);
 
 	l->counters[COUNT_HANDED_IN] += n;
-	for (unsigned int i = 0; i < n; i++)
-		worker_input(l->worker, b[i], now_us);
+	worker_input(l->worker, b, n, now_us);
 	return n > 0;
 }
 

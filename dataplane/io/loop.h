@@ -21,7 +21,7 @@
 #include "publish.h"
 #include "worker.h"
 
-#define LOOP_BURST   32
+#define LOOP_BURST   WORKER_BURST
 #define LOOP_RXQ_MAX 64
 
 /* A device queue that this worker polls. */

@@ -53,6 +53,12 @@ static void make_routing(struct routing *r, uint64_t generation, uint32_t worker
 
 /* ---- Weir -------------------------------------------------------------------------------- */
 
+static void input(struct weir *x, uint32_t i)
+{
+	worker_input(x->w[i], x->burst[i], x->n_burst[i], x->world->now_us);
+	x->n_burst[i] = 0;
+}
+
 static void hand(struct weir *x, uint32_t to, const uint8_t *frame, uint16_t len, bool in)
 {
 	struct worker_stats *st = worker_stats(x->w[to]);
@@ -63,7 +69,9 @@ static void hand(struct weir *x, uint32_t to, const uint8_t *frame, uint16_t len
 		st->ends[DROP_NO_BUFFER]++;
 		return;
 	}
-	worker_input(x->w[to], b, x->world->now_us);
+	if (x->n_burst[to] == WORKER_BURST)
+		input(x, to);
+	x->burst[to][x->n_burst[to]++] = b;
 }
 
 /* One queue, read by worker 0, as with a device that cannot spread. */
@@ -165,6 +173,7 @@ void weir_init(struct weir *x, struct world *w, uint32_t workers, bool vary)
 void weir_turn(struct weir *x)
 {
 	for (uint32_t i = 0; i < x->n; i++) {
+		input(x, i);
 		worker_turn(x->w[i], x->world->now_us, 1700000000);
 		world_collect(x->world, x->nic, net_out(worker_net(x->w[i]), 0));
 	}

@@ -36,6 +36,8 @@ struct weir {
 	uint32_t n;
 	void *memory[3];
 	struct worker *w[3];
+	struct buf *burst[3][WORKER_BURST]; /* arrived since the worker's last turn */
+	uint32_t n_burst[3];
 	struct nic *nic;
 	struct world *world;
 	struct routing before, after;

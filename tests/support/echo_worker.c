@@ -92,11 +92,10 @@ static bool is_whole(const struct buf *b, const struct echo_tag *tag)
 	return true;
 }
 
-void worker_input(struct worker *w, struct buf *frame, uint64_t now_us)
+static void input(struct worker *w, struct buf *frame)
 {
 	struct echo_tag tag;
 
-	(void)now_us;
 	memcpy(&tag, frame->data + ETH_BYTES, sizeof(tag));
 	if (!is_whole(frame, &tag))
 		w->seen.damaged++;
@@ -108,6 +107,13 @@ void worker_input(struct worker *w, struct buf *frame, uint64_t now_us)
 		w->seen.foreign++;
 	w->stats.ends[DROP_TCP_IN]++;
 	buf_free(frame);
+}
+
+void worker_input(struct worker *w, struct buf *const *frames, uint32_t n, uint64_t now_us)
+{
+	(void)now_us;
+	for (uint32_t i = 0; i < n; i++)
+		input(w, frames[i]);
 }
 
 static bool send_one(struct worker *w)

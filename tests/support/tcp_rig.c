@@ -92,6 +92,10 @@ enum drop tcp_rig_raw(struct tcp_rig *r, const uint8_t *bytes, uint16_t len, uin
 	p.dst = rig_addr("10.0.0.1");
 	p.l4 = b->data;
 	p.l4_len = len;
+	if (len >= 4) { /* net_parse() lets nothing shorter through */
+		memcpy(&p.sport, bytes, sizeof(p.sport));
+		memcpy(&p.dport, bytes + 2, sizeof(p.dport));
+	}
 	return tcp_input(r->tcp, &p, r->rig.now_us);
 }
 
