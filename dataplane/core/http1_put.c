@@ -7,6 +7,10 @@ void http1_put_number(struct http1_out *out, uint64_t n)
 	char digits[20]; /* 2^64 - 1 has 20 */
 	size_t i = sizeof(digits);
 
+	if (n < 10) { /* milliseconds and attempts are, mostly */
+		http1_put(out, &(char){(char)('0' + n)}, 1);
+		return;
+	}
 	do
 		digits[--i] = (char)('0' + n % 10);
 	while (n /= 10);

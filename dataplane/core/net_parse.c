@@ -121,7 +121,7 @@ static enum drop parse_ip4(struct frame *f)
 		return DROP_IP_HEADER;
 	if (total > f->left)
 		return DROP_L2_SHORT;
-	if (!(p->buf->flags & BUF_IP_CSUM_OK) && csum_of(h, header) != 0)
+	if (!(p->buf->flags & BUF_IP_CSUM_OK) && csum_finish(csum_add_header(h, header)) != 0)
 		return DROP_IP_CSUM;
 	p->src = wire_ip4(h + IP4_SRC);
 	p->dst = wire_ip4(h + IP4_DST);

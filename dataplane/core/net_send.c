@@ -26,7 +26,7 @@ static uint8_t *write_ip4(const struct net_ip *ip, uint8_t *l4)
 	wire_put_be32(h + IP4_SRC, ip->src->w[3]);
 	wire_put_be32(h + IP4_DST, ip->dst->w[3]);
 	if (!ip->device_sums)
-		wire_put_be16(h + IP4_CSUM, csum_of(h, IP4_LEN));
+		wire_put_be16(h + IP4_CSUM, csum_finish(csum_add_header(h, IP4_LEN)));
 	return h;
 }
 
@@ -160,7 +160,7 @@ static void write_tcp_sum(const struct net_segment *seg, bool device)
 	if (seg->sum == NET_SUM_UNKNOWN) {
 		sum = csum_combine(sum, csum_add(seg->l4, seg->len), 0);
 	} else {
-		sum = csum_combine(sum, csum_add(seg->l4, header), 0);
+		sum = csum_combine(sum, csum_add_header(seg->l4, header), 0);
 		sum = csum_combine(sum, (uint16_t)seg->sum, 0);
 	}
 	wire_put_be16(seg->l4 + TCP_CSUM, csum_finish(sum));

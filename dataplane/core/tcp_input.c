@@ -51,7 +51,7 @@ static bool checksum_ok(const struct pkt *p, uint32_t header)
 		return false;
 	payload = csum_add(p->l4 + header, p->l4_len - header);
 	sum = csum_pseudo(&p->src, &p->dst, TCP_PROTO, p->l4_len);
-	sum = csum_combine(sum, csum_add(p->l4, header), 0);
+	sum = csum_combine(sum, csum_add_header(p->l4, header), 0);
 	sum = csum_combine(sum, payload, 0);
 	if (csum_finish(sum) != 0)
 		return false;
