@@ -34,6 +34,8 @@ uint64_t histogram_quantile(const struct histogram *h, double part)
 	uint64_t want = (uint64_t)(part * (double)h->total), seen = 0;
 	uint32_t n = sizeof(h->counts) / sizeof(h->counts[0]);
 
+	if (want >= h->total && h->total)
+		want = h->total - 1; /* the largest */
 	for (uint32_t i = 0; i < n; i++) {
 		seen += h->counts[i];
 		if (seen > want)
