@@ -22,7 +22,9 @@ other_cpu=0                  # CPU of the generator and all else
 weir_limits=''               # inside limits: {...}
 weir_memory=''               # inside memory: {...}, after a comma
 edge_addresses=10.77.0.1/24  # with commas
+edge_gateway=''              # for clients of other networks; any address of the edge's will do
 huge=false                   # true: 2 MiB pages, when 400 are free
+during=''                    # function that runs while load_measure samples, for about $seconds
 settings=()                  # lines of the result file, by setting()
 
 tsc_mhz=$(awk '/^bogomips/ {printf "%.0f", $3 / 2; exit}' /proc/cpuinfo)
@@ -134,13 +136,14 @@ weir_yaml() {
 		ports:
 		- name: edge
 		  device: net_memif0,role=server,id=0,socket=$dir/edge.sock,socket-abstract=no,rsize=11
-		  addresses: [$edge_addresses]
+		  addresses: [$edge_addresses]${edge_gateway:+
+		  gateway: $edge_gateway}
 		- name: back
 		  device: net_memif1,role=server,id=0,socket=$dir/back.sock,socket-abstract=no,rsize=11
 		  addresses: [10.77.1.1/24]
 		workers: [$workers]
 		state: {directory: $dir/state}
-		control: {socket: $dir/control.sock}
+		control: {socket: $dir/control.sock, message_limit: 256Mi}
 		metrics: {address: ""}
 		memory: {hugepages: $huge, file_prefix: ${dir##*/}${weir_memory:+, $weir_memory}}
 		limits: {$weir_limits}
@@ -168,7 +171,7 @@ weir_apply() {
 	for f in "$@"; do
 		args+=(-f "$f")
 	done
-	ctl apply -n "$namespace" --wait "${args[@]}" >"$dir/apply.out" 2>&1 || fail "apply is refused: $(tail -5 "$dir/apply.out")"
+	ctl apply -t 5m -n "$namespace" --wait "${args[@]}" >"$dir/apply.out" 2>&1 || fail "apply is refused: $(tail -5 "$dir/apply.out")"
 }
 
 weir_stop() {
@@ -230,8 +233,12 @@ load_value() {
 	awk -v k="$1" '$1 == k {print $2; exit}' "$dir/load.out"
 }
 
-# Between two looks at the counters.
+# Between two looks at the counters: nothing, or what the case does meanwhile, which takes about $seconds.
 sample() {
+	[ -z "$during" ] || {
+		"$during"
+		return
+	}
 	[ "$now_repeat" = profile ] || {
 		sleep "$((seconds - 1)).5"
 		return
@@ -239,19 +246,24 @@ sample() {
 	perf record -q -F 5000 -e cpu-clock -C "${workers##*,}" -o "$dir/perf.data" -- sleep "$seconds" >/dev/null 2>&1
 }
 
-# What most cases do: Weir anew, the generator with these arguments, "before" and "after" of the counters.
-load_measure() {
+# load_on_weir ARGUMENT...: the generator on the Weir that runs, which ends with it; counters "before" and "after"
+load_on_weir() {
 	local more=$((seconds + 1))
 	[ "$now_repeat" = profile ] && more=$((seconds + 10)) # perf takes its time to begin
-	weir_start
 	load_start --connections "$connections" --seconds "$more" "$@"
-	load_steady
+	load_steady 120
 	sleep 0.3
 	counters before
 	sample
 	counters after
 	load_end
 	weir_stop
+}
+
+# What most cases do: the same on a new Weir.
+load_measure() {
+	weir_start
+	load_on_weir "$@"
 }
 
 # Figures of load_measure for the tables: NAME=VALUE words

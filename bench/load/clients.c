@@ -169,7 +169,7 @@ static void open_more(struct clients *c, uint64_t now_tsc)
 		open_one(c, &c->client[c->opened++], now_tsc);
 }
 
-/* A whole response, or two segments, or one that has waited, are acknowledged, unless a request did it. */
+/* The end of a response is acknowledged, unless a request did it, and a segment that has waited for the next. */
 static void acknowledge(struct clients *c, uint64_t now_tsc)
 {
 	uint64_t limit = rte_get_tsc_hz() / 1000000 * ACK_AFTER_US;
@@ -236,12 +236,17 @@ static void take_data(struct clients *c, struct client *k, const struct segment 
 		n = k->answers_left; /* go on; the run has failed */
 		k->reader.version = 0;
 	}
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < n; i++) {
 		histogram_add(&c->latency, now_tsc - k->sent_tsc);
+		if (k->sent_tsc > c->away_tsc)
+			histogram_add(&c->undisturbed, now_tsc - k->sent_tsc);
+	}
 	c->answered += (uint64_t)n;
 	k->answers_left = (uint16_t)(k->answers_left - n);
 	if (n && k->answers_left == 0)
 		answered(c, k);
+	else if (k->peer.unacked >= 2)
+		peer_say(c->wire, &k->peer, SEG_ACK);
 }
 
 /* Weir closed: so do we; with close it is the end of a request, otherwise nothing that should happen. */

@@ -57,7 +57,9 @@ struct clients {
 	uint64_t next_port; /* counts over all ports of all sources */
 	uint32_t opened, opening, in_flight, sweep_at;
 	uint64_t asked, answered, wrong, resets, closed, retried, resent, late;
-	struct histogram latency; /* TSC cycles */
+	struct histogram latency;     /* TSC cycles */
+	struct histogram undisturbed; /* of requests during which the generator was not away */
+	uint64_t away_tsc;            /* until when it was the last time */
 };
 
 /** wire, form, and rules.body and .body_bytes are set. @return 0 or -errno */

@@ -100,7 +100,7 @@ void flood_turn(struct flood *f, struct wire *w, uint64_t now_tsc)
 	uint16_t n = 0, sent;
 	uint64_t due;
 
-	if (f->kind == FLOOD_NONE)
+	if (!f->on)
 		return;
 	while (n < BURST && (f->full || pace_take(&f->pace, now_tsc, &due)))
 		n++;

@@ -18,6 +18,7 @@ enum flood_kind {
 
 struct flood {
 	enum flood_kind kind;
+	bool on;
 	uint32_t target;                         /* host order */
 	uint16_t target_port;                    /* host order */
 	bool full;                               /* as fast as the ring takes them, without pace */
@@ -32,7 +33,7 @@ struct flood {
 /** Write the frame; the wire knows its peer. */
 void flood_prepare(struct flood *f, const struct wire *w);
 
-/** Send a burst, or what is due. */
+/** When it is on: send a burst, or what is due. */
 void flood_turn(struct flood *f, struct wire *w, uint64_t now_tsc);
 
 /** A packet from Weir: is it an answer to the flood? Counts it then. */

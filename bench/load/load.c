@@ -21,6 +21,7 @@
 #define RESEND_MS   300         /* a request or SYN without any answer is sent again */
 #define DRAIN_MS    3000        /* for the last answers */
 #define SWEEP_TURNS 4096
+#define AWAY_US     50 /* a turn that long: something else had the CPU */
 #define OPEN_SLACK  60 /* seconds to open all connections */
 
 /* ---- the loop ---------------------------------------------------------------------------- */
@@ -71,7 +72,12 @@ static uint16_t turn_servers(struct load *l, uint64_t now)
 static void turn(struct load *l)
 {
 	uint64_t now = rte_rdtsc(), limit = rte_get_tsc_hz() / 1000 * RESEND_MS;
-	uint16_t n = turn_servers(l, now);
+	uint16_t n;
+
+	if (now - l->last_turn > l->away)
+		l->clients.away_tsc = now;
+	l->last_turn = now;
+	n = turn_servers(l, now);
 
 	n = (uint16_t)(n + turn_clients(l, now));
 	l->idle_turns += n == 0;
@@ -163,6 +169,7 @@ static void begin_counting(struct load *l)
 	struct flood *f = &l->flood;
 
 	memset(&c->latency, 0, sizeof(c->latency));
+	memset(&c->undisturbed, 0, sizeof(c->undisturbed));
 	c->answered = c->late = c->retried = c->resent = 0;
 	l->servers.retried = l->servers.resent = 0;
 	f->sent = f->refused = f->syn_acks = f->resets = f->acks = f->others = 0;
@@ -175,7 +182,7 @@ static void drain(struct load *l)
 {
 	uint64_t until = rte_rdtsc() + rte_get_tsc_hz() / 1000 * DRAIN_MS;
 
-	l->flood.kind = FLOOD_NONE;
+	l->flood.on = false;
 	l->clients.paused = true;
 	while (l->clients.in_flight && rte_rdtsc() < until)
 		turn(l);
@@ -207,7 +214,7 @@ static int run(struct load *l, const struct options *o)
 		open_connections(l);
 	if (o->idle)
 		all_once(l);
-	l->flood.kind = o->flood;
+	l->flood.on = o->flood != FLOOD_NONE;
 	l->flood.pace.start = l->clients.pace.start = rte_rdtsc();
 	turns(l, hz / 2);
 	begin_counting(l);
@@ -273,6 +280,7 @@ static void set_up_clients(struct load *l, const struct options *o)
 
 static void set_up_flood(struct load *l, const struct options *o)
 {
+	l->flood.kind = o->flood;
 	l->flood.target = o->vip;
 	l->flood.target_port = 80;
 	l->flood.full = o->flood_rate == 0;
@@ -299,6 +307,7 @@ int main(int argc, char **argv)
 	load.edge.address = o.client;
 	load.back.address = SERVER_1;
 	port_open(&o, &load.edge, &load.back);
+	load.away = rte_get_tsc_hz() / 1000000 * AWAY_US;
 	body_init(&load.body);
 	set_up_servers(&load, &o);
 	if (o.flood == FLOOD_NONE || o.alongside)

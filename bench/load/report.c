@@ -14,21 +14,18 @@ static void count(const char *key, uint64_t value)
 	printf("%s %" PRIu64 "\n", key, value);
 }
 
-static void latency(const struct histogram *h)
+static void latency(const struct histogram *h, const char *name)
 {
 	static const struct {
 		const char *key;
 		double part;
-	} rows[] = {{"p50_us", 0.5},
-	            {"p90_us", 0.9},
-	            {"p99_us", 0.99},
-	            {"p99.9_us", 0.999},
-	            {"p99.99_us", 0.9999}};
+	} rows[] = {{"p50", 0.5},     {"p90", 0.9},       {"p99", 0.99},
+	            {"p99.9", 0.999}, {"p99.99", 0.9999}, {"max", 1}};
 	double us = 1e6 / (double)rte_get_tsc_hz();
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-		printf("%s %.1f\n", rows[i].key, us * (double)histogram_quantile(h, rows[i].part));
-	printf("max_us %.1f\n", us * (double)histogram_quantile(h, 1.0));
+		printf("%s%s_us %.1f\n", rows[i].key, name,
+		       us * (double)histogram_quantile(h, rows[i].part));
 }
 
 static void flood(const struct flood *f, double seconds)
@@ -54,7 +51,12 @@ void report_write(const struct load *l, const struct options *o, uint64_t tsc)
 	if (o->rate > 0)
 		printf("offered/s %.0f\n", o->rate);
 	printf("body_gbit/s %.3f\n", (double)c->answered * (o->body + o->post) * 8e-9 / s);
-	latency(&c->latency);
+	latency(&c->latency, "");
+	latency(&c->undisturbed, "_undisturbed");
+	printf("disturbed_percent %.3f\n",
+	       c->latency.total
+	               ? 100 - 100 * (double)c->undisturbed.total / (double)c->latency.total
+	               : 0);
 	printf("frames/request %.3f\n", (double)frames / (double)(c->answered ? c->answered : 1));
 	printf("idle_turns_percent %.1f\n", 100.0 * (double)l->idle_turns / (double)l->turns);
 	count("turns_without_free_connection", c->late);

@@ -17,6 +17,7 @@ struct load {
 	struct servers servers;
 	struct flood flood;
 	uint64_t turns, idle_turns;
+	uint64_t last_turn, away; /* TSC: when the last began; how long one may take */
 };
 
 /** @param tsc  length of the time that was counted */
