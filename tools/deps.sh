@@ -13,8 +13,8 @@ deps_lab="iproute2 netbase ethtool iputils-ping procps util-linux nginx-light li
 # for ./check beside both
 deps_check="clang clang-format-14 libclang-rt-14-dev bash-completion mandoc shellcheck"
 
-# for bench/path beside the first two: whom Weir is compared with
-deps_bench="haproxy"
+# for bench beside the first two: whom Weir is compared with, and dpdk-testpmd
+deps_bench="haproxy dpdk-dev"
 
 # Those of the packages named that are not installed.
 deps_missing() {
