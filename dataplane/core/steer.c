@@ -37,6 +37,33 @@ void steer_toeplitz(struct steer *s, uint32_t n_workers, const uint8_t *rss_key,
 				s->nibble[bit / 4][value] ^= key_window(rss_key, bit);
 }
 
+/*
+ * The hash is linear, so which entry a port leads to is a linear map of the port's bits, plus something
+ * that the rest of the 4-tuple decides. Row j: what the bit of value 2^j of our port, the last field of
+ * the input, adds to the number of the entry. A run has each entry once if no row follows from others.
+ */
+static bool is_regular(const uint8_t *key, uint32_t input_bits, uint32_t entries)
+{
+	uint32_t rows[16], n = 0;
+
+	for (; 1u << n < entries; n++)
+		rows[n] = key_window(key, input_bits - 1 - n) & (entries - 1);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t top = rows[i] & -rows[i];
+
+		if (!top)
+			return false;
+		for (uint32_t j = i + 1; j < n; j++)
+			rows[j] ^= rows[j] & top ? rows[i] : 0;
+	}
+	return true;
+}
+
+bool steer_key_spreads(const uint8_t *rss_key, uint32_t entries)
+{
+	return is_regular(rss_key, 12 * 8, entries) && is_regular(rss_key, 36 * 8, entries);
+}
+
 void steer_hand_off(struct steer *s, uint32_t n_workers, uint16_t port_min, uint16_t port_max,
                     const struct hash_key *key)
 {

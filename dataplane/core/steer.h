@@ -54,6 +54,17 @@ void steer_toeplitz(struct steer *s, uint32_t n_workers, const uint8_t *rss_key,
                     const uint16_t *reta, uint32_t entries);
 
 /**
+ * Does this hash key share the source ports out evenly: in each run of `entries` ports that begins at a
+ * multiple of it, does every entry of the redirection table have exactly one, whatever the rest of the
+ * 4-tuple is, for IPv4 and IPv6? About one random key in four does. With others a worker may find no
+ * port at all whose replies from some endpoint come to it.
+ *
+ * @param rss_key  STEER_KEY_BYTES bytes
+ * @param entries  a power of two, at most STEER_RETA_MAX
+ */
+bool steer_key_spreads(const uint8_t *rss_key, uint32_t entries);
+
+/**
  * By port and hash.
  *
  * @param port_min, port_max  the node's source_port_min and source_port_max, host order. No listener

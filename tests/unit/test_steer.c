@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include "rng.h"
 #include "steer.h"
 #include "test.h"
 
@@ -57,6 +58,160 @@ static void rss_verification_suite(void **state)
 	}
 }
 
+/* ---- source ports ------------------------------------------------------------------------ */
+
+/* The hash as the specification has it: a window of the key for each bit that is set, one by one. */
+static uint32_t plain_toeplitz(const uint8_t *key, const uint8_t *in, uint32_t bytes)
+{
+	uint32_t hash = 0;
+
+	for (uint32_t i = 0; i < bytes * 8; i++)
+		if (in[i / 8] >> (7 - i % 8) & 1)
+			for (uint32_t k = 0; k < 32; k++)
+				hash ^= (uint32_t)(key[(i + k) / 8] >> (7 - (i + k) % 8) & 1)
+				        << (31 - k);
+	return hash;
+}
+
+/* What a device does with a reply: our port comes last. */
+static uint32_t device_entry(const uint8_t *key, const struct ip_addr *remote, uint16_t rport,
+                             const struct ip_addr *local, uint16_t lport, uint32_t entries)
+{
+	uint32_t n = ip_is_v4(remote) ? 4 : 16;
+	uint8_t in[36];
+
+	memcpy(in, remote->b + 16 - n, n);
+	memcpy(in + n, local->b + 16 - n, n);
+	in[2 * n] = (uint8_t)(rport >> 8);
+	in[2 * n + 1] = (uint8_t)rport;
+	in[2 * n + 2] = (uint8_t)(lport >> 8);
+	in[2 * n + 3] = (uint8_t)lport;
+	return plain_toeplitz(key, in, 2 * n + 4) & (entries - 1);
+}
+
+static void draw_key(struct rng *rng, uint8_t *key, uint32_t entries)
+{
+	uint32_t draws = 0;
+
+	do {
+		for (uint32_t i = 0; i < STEER_KEY_BYTES; i++)
+			key[i] = (uint8_t)rng_next(rng);
+		assert_true(++draws < 200); /* three in four are refused */
+	} while (!steer_key_spreads(key, entries));
+}
+
+/* The most ports that a worker has to look at, wherever it begins and whichever it is. */
+static uint32_t longest_search(const struct steer *s, const struct ip_addr *local,
+                               const struct ip_addr *remote, uint32_t n_workers)
+{
+	uint32_t last[64], longest = 0;
+
+	for (uint32_t w = 0; w < n_workers; w++)
+		last[w] = 1023;
+	for (uint32_t port = 1024; port <= 65535; port++) {
+		uint32_t w = steer_reply_owner(s, local, htons((uint16_t)port), remote, htons(80));
+
+		assert_in_range(w, 0, n_workers - 1);
+		longest = port - last[w] > longest ? port - last[w] : longest;
+		last[w] = port;
+	}
+	for (uint32_t w = 0; w < n_workers; w++)
+		longest = 65536 - last[w] > longest ? 65536 - last[w] : longest;
+	return longest;
+}
+
+static void ports_we_choose_come_back_to_us(void **state)
+{
+	static struct steer s;
+	static const uint32_t sizes[] = {64, 128, 512, 2048};
+	struct rng rng = {7};
+
+	(void)state;
+	for (uint32_t n = 1; n <= 64; n++) {
+		uint32_t entries = sizes[n % 4];
+		uint8_t key[STEER_KEY_BYTES];
+		uint16_t reta[STEER_RETA_MAX];
+
+		draw_key(&rng, key, entries);
+		for (uint32_t i = 0; i < entries; i++)
+			reta[i] = (uint16_t)(i % n);
+		steer_toeplitz(&s, n, key, reta, entries);
+		for (int v6 = 0; v6 < 2; v6++) {
+			struct ip_addr local = addr(v6 ? "2001:db8::1" : "10.0.0.1");
+			struct ip_addr remote = addr(v6 ? "2001:db8:7::2" : "192.0.2.9");
+
+			remote.b[15] = (uint8_t)rng_next(&rng);
+			for (uint32_t port = 1024; port <= 65535; port += n > 8 ? 37 : 1)
+				assert_int_equal(steer_reply_owner(&s, &local,
+				                                   htons((uint16_t)port), &remote,
+				                                   htons(80)),
+				                 device_entry(key, &remote, 80, &local,
+				                              (uint16_t)port, entries) %
+				                         n);
+			assert_in_range(longest_search(&s, &local, &remote, n), 1, 2 * entries - 1);
+		}
+	}
+}
+
+static void each_run_of_ports_has_each_entry_once(void **state)
+{
+	struct rng rng = {11};
+
+	(void)state;
+	for (uint32_t entries = 1; entries <= STEER_RETA_MAX; entries *= 2) {
+		uint8_t key[STEER_KEY_BYTES], met[STEER_RETA_MAX];
+
+		draw_key(&rng, key, entries);
+		for (int v6 = 0; v6 < 2; v6++) {
+			struct ip_addr local = addr(v6 ? "2001:db8::1" : "10.0.0.1");
+			struct ip_addr remote = addr(v6 ? "2001:db8:7::2" : "192.0.2.9");
+			uint32_t first = (1024 + rng_below(&rng, 60000)) & ~(entries - 1);
+
+			memset(met, 0, sizeof(met));
+			for (uint32_t i = 0; i < entries; i++)
+				met[device_entry(key, &remote, 8080, &local, (uint16_t)(first + i),
+				                 entries)]++;
+			for (uint32_t e = 0; e < entries; e++)
+				assert_int_equal(met[e], 1);
+		}
+	}
+}
+
+/* A key as random as others, but for the bits that our port's lowest ones meet: worker 1 gets no reply. */
+static void a_key_that_leaves_a_worker_out_is_refused(void **state)
+{
+	static struct steer s;
+	static const uint16_t reta[2] = {0, 1};
+	struct ip_addr local = addr("10.0.0.1"), remote = addr("192.0.2.9");
+	uint8_t key[STEER_KEY_BYTES];
+	struct rng rng = {13};
+
+	(void)state;
+	draw_key(&rng, key, 2);
+	/* the last bit of the window of input bit i is key bit i + 31; our port is bits 80 to 95 */
+	for (uint32_t bit = 80 + 31; bit <= 95 + 31; bit++)
+		key[bit / 8] &= (uint8_t) ~(0x80u >> bit % 8);
+	assert_false(steer_key_spreads(key, 2));
+	steer_toeplitz(&s, 2, key, reta, 2);
+	for (uint32_t port = 1025; port <= 65535; port++)
+		assert_int_equal(
+			steer_reply_owner(&s, &local, htons((uint16_t)port), &remote, htons(80)),
+			steer_reply_owner(&s, &local, htons(1024), &remote, htons(80)));
+}
+
+static void search_is_as_long_as_there_are_workers(void **state)
+{
+	static struct steer s;
+	struct hash_key key = {{1, 2}};
+	struct ip_addr local = addr("10.0.0.1"), remote = addr("10.0.0.2");
+
+	(void)state;
+	for (uint32_t n = 1; n <= 64; n++) {
+		steer_hand_off(&s, n, 1024, 65535, &key);
+		assert_int_equal(longest_search(&s, &local, &remote, n), n);
+	}
+}
+
 static void replies_go_by_our_port(void **state)
 {
 	static struct steer s;
@@ -110,6 +265,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rss_verification_suite),
+		cmocka_unit_test(ports_we_choose_come_back_to_us),
+		cmocka_unit_test(each_run_of_ports_has_each_entry_once),
+		cmocka_unit_test(a_key_that_leaves_a_worker_out_is_refused),
+		cmocka_unit_test(search_is_as_long_as_there_are_workers),
 		cmocka_unit_test(replies_go_by_our_port),
 		cmocka_unit_test(clients_are_spread_evenly),
 		cmocka_unit_test(single_owns_all),
