@@ -13,6 +13,7 @@
 
 #include "eal.h"
 #include "loop.h"
+#include "place.h"
 #include "pool.h"
 #include "port.h"
 #include "publish.h"
@@ -27,7 +28,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 
 /*
@@ -37,7 +37,7 @@
  */
 #define SPIN_US 50
 
-#define SOCKETS_MAX    8
+#define SOCKETS_MAX    RTE_MAX_NUMA_NODES
 #define BUF_BYTES      2048       /* data room when the node does not say */
 #define BUFS_BASE      16384      /* a worker's, before its connections are counted */
 #define BUFS_PER_CONNS 4          /* one buffer for so many connections: most of them are idle */
@@ -54,7 +54,10 @@ struct plane {
 	struct net_port net_ports[NODE_PORTS_MAX];
 	struct buf_pool *pools[SOCKETS_MAX];
 	struct loop *loops[WEIR_WORKERS_MAX];
-	void *memory[WEIR_WORKERS_MAX]; /* of the worker */
+	void *memory[WEIR_WORKERS_MAX];   /* of the worker */
+	int sockets[WEIR_WORKERS_MAX];    /* of the worker's CPU */
+	uint64_t pollers[NODE_PORTS_MAX]; /* bit w: worker w polls a queue of the port */
+	bool strange[SOCKETS_MAX];        /* the pool for this socket lies on another */
 	size_t worker_bytes;
 	uint32_t n_ports;   /* found */
 	uint32_t n_running; /* loops launched */
@@ -127,9 +130,32 @@ static int find_ports(const struct node *node, char *err, size_t err_size)
 	return 0;
 }
 
+static void find_sockets(const struct node *node)
+{
+	for (uint32_t w = 0; w < node->n_workers; w++)
+		plane->sockets[w] = place_of_cpu(PLACE_SYSTEM, node->worker_cores[w]);
+}
+
+/* Where the worker's memory is to be; a machine that does not say has one place. */
 static uint32_t worker_socket(uint32_t worker)
 {
-	return rte_lcore_to_socket_id(eal_lcore(worker)) % SOCKETS_MAX;
+	int socket = plane->sockets[worker];
+
+	return socket < 0 ? 0 : (uint32_t)socket % SOCKETS_MAX;
+}
+
+/* On its socket, or anywhere rather than not at all. */
+static struct buf_pool *make_pool(const struct node *node, uint32_t s, uint32_t n)
+{
+	char name[32];
+	struct buf_pool *p;
+
+	snprintf(name, sizeof(name), "weir_bufs_%u", s);
+	p = pool_new(name, n, buf_bytes(node), (int)s, pool_flags(node));
+	if (p || rte_socket_count() == 1)
+		return p;
+	plane->strange[s] = true;
+	return pool_new(name, n, buf_bytes(node), SOCKET_ID_ANY, pool_flags(node));
 }
 
 static int make_pools(const struct node *node, char *err, size_t err_size)
@@ -139,14 +165,12 @@ static int make_pools(const struct node *node, char *err, size_t err_size)
 	for (uint32_t w = 0; w < node->n_workers; w++)
 		share[worker_socket(w)]++;
 	for (uint32_t s = 0; s < SOCKETS_MAX; s++) {
-		char name[32];
 		uint32_t n;
 
 		if (!share[s])
 			continue;
 		n = (uint32_t)((uint64_t)buf_count(node) * share[s] / node->n_workers);
-		snprintf(name, sizeof(name), "weir_bufs_%u", s);
-		plane->pools[s] = pool_new(name, n, buf_bytes(node), (int)s, pool_flags(node));
+		plane->pools[s] = make_pool(node, s, n);
 		if (plane->pools[s])
 			continue;
 		snprintf(err, err_size,
@@ -186,6 +210,37 @@ static int start_ports(char *err, size_t err_size)
 	return 0;
 }
 
+/* Entries of the first table that a device has; 0: none hashes. */
+static uint32_t table_size(void)
+{
+	for (uint32_t i = 0; i < plane->n_ports; i++)
+		if (plane->ports[i].steering == PORT_RSS)
+			return plane->ports[i].reta_size;
+	return 0;
+}
+
+/* Good for the table of every port: any of them may be the one that all reckon with in the end. */
+static bool key_spreads(void)
+{
+	for (uint32_t i = 0; i < plane->n_ports; i++)
+		if (plane->ports[i].steering == PORT_RSS &&
+		    !steer_key_spreads(plane->rss_key, plane->ports[i].reta_size))
+			return false;
+	return true;
+}
+
+/* Drawn again until every worker finds source ports in its turn: one key in four is such. */
+static int draw_rss_key(void)
+{
+	for (int tries = 0; tries < 10000; tries++) {
+		if (getrandom(plane->rss_key, sizeof(plane->rss_key), 0) != sizeof(plane->rss_key))
+			break;
+		if (key_spreads())
+			return 0;
+	}
+	return -EIO;
+}
+
 /*
  * One rule for all ports: when a device hashes, everybody reckons with its hash; a port that cannot
  * (or whose table has another size) then hands over by the same rule.
@@ -193,17 +248,12 @@ static int start_ports(char *err, size_t err_size)
 static int make_steer(const struct node *node)
 {
 	uint16_t reta[STEER_RETA_MAX];
-	uint32_t size = 0;
+	uint32_t size = table_size();
 	struct hash_key key;
 
-	for (uint32_t i = 0; i < plane->n_ports; i++) {
-		struct port *p = &plane->ports[i];
-
-		if (p->steering == PORT_RSS && size && p->reta_size != size)
-			p->steering = PORT_HANDOFF;
-		else if (p->steering == PORT_RSS)
-			size = p->reta_size;
-	}
+	for (uint32_t i = 0; i < plane->n_ports; i++)
+		if (plane->ports[i].steering == PORT_RSS && plane->ports[i].reta_size != size)
+			plane->ports[i].steering = PORT_HANDOFF;
 	if (getrandom(&key, sizeof(key), 0) != sizeof(key))
 		return -EIO;
 	for (uint32_t i = 0; i < size; i++)
@@ -223,7 +273,8 @@ static int make_steer(const struct node *node)
 static int connect_in(uint32_t from)
 {
 	for (uint32_t to = 0; to < plane->plan.n_workers; to++) {
-		int rc = handoff_connect(&plane->handoff, HANDOFF_IN, from, to);
+		int rc = handoff_connect(&plane->handoff, HANDOFF_IN, from, to,
+		                         (int)worker_socket(to));
 
 		if (rc < 0)
 			return rc;
@@ -249,6 +300,7 @@ static int give_rx(uint32_t i)
 		                                       .port = (uint8_t)i,
 		                                       .sorted = p->steering == PORT_RSS};
 		l->can_wake &= p->rx_intr;
+		plane->pollers[i] |= 1ull << l->id;
 	}
 	return 0;
 }
@@ -262,7 +314,8 @@ static int give_tx(uint32_t i)
 	for (uint32_t k = 0; k < n; k++) {
 		uint32_t w = queue_worker(i, k);
 		uint32_t owner = queue_worker(i, k % p->tx_queues);
-		int rc = handoff_connect(&plane->handoff, HANDOFF_OUT, w, owner);
+		int rc = handoff_connect(&plane->handoff, HANDOFF_OUT, w, owner,
+		                         (int)worker_socket(owner));
 
 		if (rc < 0)
 			return rc;
@@ -310,11 +363,10 @@ static int share_out(char *err, size_t err_size)
 static int make_loops(const struct node *node)
 {
 	for (uint32_t w = 0; w < node->n_workers; w++) {
-		struct loop *l = aligned_alloc(alignof(struct loop), sizeof(*l));
+		struct loop *l = place_map(sizeof(*l), plane->sockets[w]);
 
 		if (!l)
 			return -ENOMEM;
-		memset(l, 0, sizeof(*l));
 		l->id = w;
 		l->lcore = eal_lcore(w);
 		l->n_workers = node->n_workers;
@@ -327,10 +379,7 @@ static int make_loops(const struct node *node)
 	return 0;
 }
 
-/*
- * The worker's memory: zero pages that the kernel gives when they are first touched, so a limit of a
- * million connections costs nothing until they come.
- */
+/* The worker's memory costs nothing until it is touched, whatever the limit of connections. */
 static int make_worker(const struct node *node, uint32_t w, struct snapshot *first,
                        const uint8_t *secret)
 {
@@ -341,10 +390,9 @@ static int make_worker(const struct node *node, uint32_t w, struct snapshot *fir
 	                         .steer = node->n_workers > 1 ? &plane->steer : NULL,
 	                         .id = w,
 	                         .n_workers = node->n_workers};
-	void *memory = mmap(NULL, plane->worker_bytes, PROT_READ | PROT_WRITE,
-	                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	void *memory = place_map(plane->worker_bytes, plane->sockets[w]);
 
-	if (memory == MAP_FAILED)
+	if (!memory)
 		return -ENOMEM;
 	plane->memory[w] = memory;
 	memcpy(env.secret, secret, sizeof(env.secret));
@@ -401,12 +449,14 @@ static int start_all(const struct node *node, struct snapshot *first, char *err,
 	plane->shared.node = node;
 	plane->shared.spin_us = eal_is_crowded(node) ? 0 : SPIN_US;
 	plane->shared.publish = &plane->publish;
-	if (getrandom(plane->rss_key, sizeof(plane->rss_key), 0) != sizeof(plane->rss_key) ||
-	    publish_init(&plane->publish, node->n_workers, first) < 0) {
+	if (publish_init(&plane->publish, node->n_workers, first) < 0) {
 		snprintf(err, err_size, "no memory to start with");
 		return -ENOMEM;
 	}
+	find_sockets(node);
 	rc = find_ports(node, err, err_size);
+	if (rc == 0)
+		rc = draw_rss_key();
 	if (rc == 0)
 		rc = make_pools(node, err, err_size);
 	if (rc == 0)
@@ -460,9 +510,8 @@ void dataplane_stop(void)
 	for (uint32_t i = 0; i < plane->n_ports; i++)
 		port_close(&plane->ports[i]);
 	for (uint32_t w = 0; w < plane->plan.n_workers; w++) {
-		if (plane->memory[w])
-			munmap(plane->memory[w], plane->worker_bytes);
-		free(plane->loops[w]);
+		place_unmap(plane->memory[w], plane->worker_bytes);
+		place_unmap(plane->loops[w], sizeof(struct loop));
 	}
 	for (uint32_t s = 0; s < SOCKETS_MAX; s++)
 		pool_free(plane->pools[s]);
@@ -503,6 +552,39 @@ uint32_t dataplane_workers(void)
 const struct worker_stats *dataplane_stats(uint32_t worker)
 {
 	return worker_stats(plane->loops[worker]->worker);
+}
+
+void dataplane_worker(uint32_t worker, struct worker_place *out)
+{
+	const struct loop *l = plane->loops[worker];
+	clockid_t clock = __atomic_load_n(&l->cpu_clock, __ATOMIC_ACQUIRE);
+	struct timespec used;
+
+	*out = (struct worker_place){.cpu = plane->shared.node->worker_cores[worker],
+	                             .socket = plane->sockets[worker]};
+	if (clock && clock_gettime(clock, &used) == 0)
+		out->cpu_ns = (uint64_t)used.tv_sec * 1000000000u + (uint64_t)used.tv_nsec;
+}
+
+struct cycle_clock dataplane_cycles(void)
+{
+	return (struct cycle_clock){.now = rte_rdtsc(), .hz = rte_get_tsc_hz()};
+}
+
+bool dataplane_warning(uint32_t i, char *out, size_t size)
+{
+	for (uint32_t p = 0; plane && p < plane->n_ports; p++)
+		if (place_tell_port(plane->ports[p].node->name, plane->ports[p].socket,
+		                    plane->sockets, plane->pollers[p], out, size) &&
+		    i-- == 0)
+			return true;
+	for (uint32_t s = 0; plane && s < SOCKETS_MAX; s++) {
+		if (!plane->strange[s] || i-- > 0)
+			continue;
+		place_tell_buffers(s, out, size);
+		return true;
+	}
+	return false;
 }
 
 uint32_t dataplane_ports(void)

@@ -9,7 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-int handoff_connect(struct handoff *h, enum handoff_kind kind, uint32_t from, uint32_t to)
+int handoff_connect(struct handoff *h, enum handoff_kind kind, uint32_t from, uint32_t to,
+                    int socket)
 {
 	char name[RTE_RING_NAMESIZE];
 	struct rte_ring *r;
@@ -17,8 +18,10 @@ int handoff_connect(struct handoff *h, enum handoff_kind kind, uint32_t from, ui
 	if (from == to || h->rings[kind][from][to])
 		return 0;
 	snprintf(name, sizeof(name), "weir_%s_%u_%u", kind == HANDOFF_IN ? "in" : "out", from, to);
-	r = rte_ring_create(name, HANDOFF_RING_FRAMES, SOCKET_ID_ANY,
-	                    RING_F_SP_ENQ | RING_F_SC_DEQ);
+	r = rte_ring_create(name, HANDOFF_RING_FRAMES, socket, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	if (!r)
+		r = rte_ring_create(name, HANDOFF_RING_FRAMES, SOCKET_ID_ANY,
+		                    RING_F_SP_ENQ | RING_F_SC_DEQ);
 	if (!r)
 		return -rte_errno;
 	h->rings[kind][from][to] = r;

@@ -28,8 +28,14 @@ struct handoff {
 	struct rte_ring *rings[HANDOFF_KINDS][WEIR_WORKERS_MAX][WEIR_WORKERS_MAX]; /* [from][to] */
 };
 
-/** Make the ring from one worker to another unless it is there. Returns 0 or -errno. */
-int handoff_connect(struct handoff *h, enum handoff_kind kind, uint32_t from, uint32_t to);
+/**
+ * Make the ring from one worker to another unless it is there.
+ *
+ * @param socket  where its memory is to be, if there is any: that of the worker which empties it
+ * @return        0 or -errno
+ */
+int handoff_connect(struct handoff *h, enum handoff_kind kind, uint32_t from, uint32_t to,
+                    int socket);
 
 /** Free the rings; what still lies in them goes back to its pool. */
 void handoff_fini(struct handoff *h);

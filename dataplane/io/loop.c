@@ -12,6 +12,7 @@
 #include <rte_prefetch.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -376,10 +377,19 @@ static void say_goodbye(struct loop *l)
 		;
 }
 
+static void tell_clock(struct loop *l)
+{
+	clockid_t clock;
+
+	if (pthread_getcpuclockid(pthread_self(), &clock) == 0)
+		__atomic_store_n(&l->cpu_clock, clock, __ATOMIC_RELEASE);
+}
+
 int loop_run(void *arg)
 {
 	struct loop *l = arg;
 
+	tell_clock(l);
 	/* the kernel rounds sleeps up by 50 us otherwise */
 	prctl(PR_SET_TIMERSLACK, 1);
 	listen_for_interrupts(l);

@@ -21,6 +21,8 @@
 #include "publish.h"
 #include "worker.h"
 
+#include <time.h>
+
 #define LOOP_BURST   WORKER_BURST
 #define LOOP_RXQ_MAX 64
 
@@ -73,6 +75,8 @@ struct loop {
 	uint32_t idle_turns;
 	uint64_t idle_from_us;
 	uint64_t sleep_us;
+	clockid_t
+		cpu_clock; /* worker: w, ctrl: r; CPU time of this thread, 0: it does not run yet */
 };
 
 /**

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "port.h"
 
+#include "place.h"
 #include "pool.h"
 
 #include <rte_bus_vdev.h>
@@ -60,12 +61,24 @@ static int find_or_make(struct port *p, char *err, size_t err_size)
 
 /* ---- deciding ---------------------------------------------------------------------------- */
 
+static bool is_virtual(const struct node_port *node)
+{
+	return strncmp(node->device, "net_", 4) == 0;
+}
+
+/* Of a driver that does not say: what they all have had since the first. It is read back in any case. */
+static uint8_t key_bytes(const struct rte_eth_dev_info *info)
+{
+	return info->hash_key_size ? info->hash_key_size : PORT_RSS_KEY_BYTES;
+}
+
+/* With our key and a table in which each worker has a place. */
 static bool can_rss(const struct rte_eth_dev_info *info, uint32_t n_workers)
 {
 	return (info->flow_type_rss_offloads & RSS_TCP) == RSS_TCP &&
-	       info->hash_key_size >= PORT_RSS_KEY_BYTES &&
-	       info->hash_key_size <= RSS_KEY_BIGGEST && info->reta_size > 0 &&
-	       info->reta_size <= PORT_RETA_MAX && info->max_rx_queues >= n_workers &&
+	       key_bytes(info) >= PORT_RSS_KEY_BYTES && key_bytes(info) <= RSS_KEY_BIGGEST &&
+	       info->reta_size >= n_workers && info->reta_size <= PORT_RETA_MAX &&
+	       rte_is_power_of_2(info->reta_size) && info->max_rx_queues >= n_workers &&
 	       info->max_tx_queues >= n_workers;
 }
 
@@ -76,7 +89,7 @@ static bool can_rss(const struct rte_eth_dev_info *info, uint32_t n_workers)
 static void plan_queues(struct port *p, const struct rte_eth_dev_info *info, uint32_t n_workers)
 {
 	uint16_t wanted = p->node->rx_queues ? p->node->rx_queues : 1;
-	bool is_vdev = strncmp(p->node->device, "net_", 4) == 0;
+	bool is_vdev = is_virtual(p->node);
 
 	p->steering = n_workers == 1 ? PORT_SINGLE : PORT_HANDOFF;
 	if (n_workers > 1 && can_rss(info, n_workers) &&
@@ -127,6 +140,8 @@ int port_find(struct port *p, const struct node_port *node, const struct port_pl
 	p->rx_csum = (info.rx_offload_capa & RX_CSUM) == RX_CSUM;
 	p->tx_ip_csum = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
 	p->tx_tcp_csum = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0;
+	/* drivers of virtual devices say where the thread that made them is */
+	p->socket = is_virtual(node) ? PLACE_UNKNOWN : rte_eth_dev_socket_id(p->id);
 	plan_queues(p, &info, plan->n_workers);
 	p->rx_descs = node->rx_descs ? node->rx_descs : RX_DESCS_DEFAULT;
 	p->tx_descs = node->tx_descs ? node->tx_descs : TX_DESCS_DEFAULT;
@@ -158,7 +173,7 @@ static void plan_conf(const struct port *p, struct rte_eth_conf *conf, uint8_t *
 	memcpy(key, plan->rss_key, PORT_RSS_KEY_BYTES);
 	conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 	conf->rx_adv_conf.rss_conf.rss_key = key;
-	conf->rx_adv_conf.rss_conf.rss_key_len = info.hash_key_size;
+	conf->rx_adv_conf.rss_conf.rss_key_len = key_bytes(&info);
 	conf->rx_adv_conf.rss_conf.rss_hf = RSS_WANTED & info.flow_type_rss_offloads;
 }
 
@@ -184,40 +199,86 @@ static int configure(struct port *p, const struct port_plan *plan)
 	return rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &p->rx_descs, &p->tx_descs);
 }
 
+/*
+ * A queue lies where its device is, which reads and writes each descriptor; a virtual device's where its
+ * worker is.
+ */
 static int set_up_queues(struct port *p, struct buf_pool *const *pools)
 {
-	int socket = rte_eth_dev_socket_id(p->id);
-	unsigned int where = socket < 0 ? (unsigned int)SOCKET_ID_ANY : (unsigned int)socket;
 	int rc = 0;
 
-	for (uint16_t q = 0; q < p->rx_queues && rc == 0; q++)
-		rc = rte_eth_rx_queue_setup(p->id, q, p->rx_descs, where, NULL,
-		                            pool_mempool(pools[q]));
+	for (uint16_t q = 0; q < p->rx_queues && rc == 0; q++) {
+		struct rte_mempool *pool = pool_mempool(pools[q]);
+		int where = p->socket < 0 ? pool->socket_id : p->socket;
+
+		rc = rte_eth_rx_queue_setup(p->id, q, p->rx_descs, (unsigned int)where, NULL, pool);
+	}
 	for (uint16_t q = 0; q < p->tx_queues && rc == 0; q++)
-		rc = rte_eth_tx_queue_setup(p->id, q, p->tx_descs, where, NULL);
+		rc = rte_eth_tx_queue_setup(p->id, q, p->tx_descs, (unsigned int)p->socket, NULL);
 	return rc;
 }
 
+struct reta {
+	struct rte_eth_rss_reta_entry64 groups[PORT_RETA_MAX / RTE_ETH_RETA_GROUP_SIZE];
+};
+
+/* All entries are meant; queue i % queues for entry i, or 0 for those that are to be read. */
+static void reta_fill(struct reta *reta, uint16_t n, uint16_t queues)
+{
+	memset(reta, 0, sizeof(*reta));
+	for (uint16_t i = 0; i < n; i++) {
+		struct rte_eth_rss_reta_entry64 *g = &reta->groups[i / RTE_ETH_RETA_GROUP_SIZE];
+
+		g->mask |= 1ull << i % RTE_ETH_RETA_GROUP_SIZE;
+		g->reta[i % RTE_ETH_RETA_GROUP_SIZE] = queues ? i % queues : 0;
+	}
+}
+
+/* The table that turns a hash into a queue: ours, so that steer knows it. */
+static int set_up_reta(const struct port *p)
+{
+	struct reta ours, got;
+	int rc;
+
+	reta_fill(&ours, p->reta_size, p->rx_queues);
+	reta_fill(&got, p->reta_size, 0);
+	rc = rte_eth_dev_rss_reta_update(p->id, ours.groups, p->reta_size);
+	if (rc < 0)
+		return rc;
+	rc = rte_eth_dev_rss_reta_query(p->id, got.groups, p->reta_size);
+	if (rc < 0)
+		return rc;
+	for (uint16_t i = 0; i < p->reta_size; i++)
+		if (got.groups[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] !=
+		    i % p->rx_queues)
+			return -ENOTSUP;
+	return 0;
+}
+
+/* Again, for drivers that take no notice of the key in the configuration; others may refuse here. */
+static void set_up_key(const struct port *p, const struct port_plan *plan)
+{
+	struct rte_eth_conf conf;
+	uint8_t key[RSS_KEY_BIGGEST];
+
+	plan_conf(p, &conf, key, plan);
+	rte_eth_dev_rss_hash_update(p->id, &conf.rx_adv_conf.rss_conf);
+}
+
 /*
- * The table that turns a hash into a queue: ours, so that steer knows it. And the key read back: a
- * device that uses another one would send packets to workers that do not know them.
+ * Table and key are read back: a device that uses others would send packets to workers that do not know
+ * them.
  */
 static int set_up_rss(struct port *p, const struct port_plan *plan)
 {
-	struct rte_eth_rss_reta_entry64 reta[PORT_RETA_MAX / RTE_ETH_RETA_GROUP_SIZE];
 	uint8_t key[RSS_KEY_BIGGEST] = {0};
 	struct rte_eth_rss_conf got = {.rss_key = key, .rss_key_len = sizeof(key)};
 	int rc;
 
-	memset(reta, 0, sizeof(reta));
-	for (uint16_t i = 0; i < p->reta_size; i++) {
-		reta[i / RTE_ETH_RETA_GROUP_SIZE].mask = UINT64_MAX;
-		reta[i / RTE_ETH_RETA_GROUP_SIZE].reta[i % RTE_ETH_RETA_GROUP_SIZE] =
-			i % p->rx_queues;
-	}
-	rc = rte_eth_dev_rss_reta_update(p->id, reta, p->reta_size);
+	rc = set_up_reta(p);
 	if (rc < 0)
 		return rc;
+	set_up_key(p, plan);
 	rc = rte_eth_dev_rss_hash_conf_get(p->id, &got);
 	if (rc < 0)
 		return rc;
@@ -305,6 +366,7 @@ void port_status(const struct port *p, struct port_status *out)
 	out->name = p->node->name;
 	out->device = p->node->device;
 	out->driver = p->driver;
+	out->socket = p->socket;
 	memcpy(out->mac, p->mac, sizeof(out->mac));
 	out->link_up = link.link_status == RTE_ETH_LINK_UP;
 	out->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;

@@ -14,13 +14,14 @@
 #define WEIR_IO_PORT_H
 
 #include "net.h"
+#include "steer.h"
 
 #include "weir/dataplane.h"
 
 #include <rte_ethdev.h>
 
-#define PORT_RSS_KEY_BYTES 40
-#define PORT_RETA_MAX      RTE_ETH_RSS_RETA_SIZE_512
+#define PORT_RSS_KEY_BYTES STEER_KEY_BYTES
+#define PORT_RETA_MAX      STEER_RETA_MAX
 
 struct buf_pool;
 
@@ -37,6 +38,7 @@ struct port {
 	bool rx_intr; /* queues can wake a sleeping worker */
 	bool rx_csum, tx_ip_csum, tx_tcp_csum;
 	uint8_t steering; /* enum port_steering */
+	int socket;       /* NUMA socket of the slot; PLACE_UNKNOWN: a virtual device */
 	uint16_t rx_queues, tx_queues;
 	uint16_t rx_descs, tx_descs;
 	uint16_t reta_size; /* PORT_RSS: entry i of the table is worker i % rx_queues */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Set by environment in a daemon built with it: WEIR_FAKE_DELAY_MS, WEIR_FAKE_REQUESTS (routed after
- * every publish), WEIR_FAKE_CLIENTS.
+ * every publish), WEIR_FAKE_CLIENTS, WEIR_FAKE_WARNING (a sentence).
  */
 #include "fake_dataplane.h"
 
@@ -176,6 +176,28 @@ const struct worker_stats *dataplane_stats(uint32_t worker)
 	return &fake.workers[worker];
 }
 
+void dataplane_worker(uint32_t worker, struct worker_place *out)
+{
+	*out = (struct worker_place){.cpu = fake.node->worker_cores[worker],
+	                             .socket = (int)worker % 2,
+	                             .cpu_ns = now_ns()};
+}
+
+struct cycle_clock dataplane_cycles(void)
+{
+	return (struct cycle_clock){.now = now_ns() * 2, .hz = 2000000000u};
+}
+
+bool dataplane_warning(uint32_t i, char *out, size_t size)
+{
+	const char *text = getenv("WEIR_FAKE_WARNING");
+
+	if (!text || i > 0)
+		return false;
+	snprintf(out, size, "%s", text);
+	return true;
+}
+
 uint32_t dataplane_ports(void)
 {
 	return fake.node->n_ports;
@@ -189,6 +211,7 @@ bool dataplane_port(uint32_t i, struct port_status *out)
 		.name = fake.node->ports[i].name,
 		.device = fake.node->ports[i].device,
 		.driver = "fake",
+		.socket = (int)i - 1,
 		.mac = {2, 0, 0, 0, 0, (uint8_t)i},
 		.link_up = true,
 		.speed_mbps = 10000,

@@ -221,6 +221,28 @@ static void test_the_port_tells_what_it_is(void **state)
 		assert_int_equal(st.rx_pkts, counter(COUNT_RX_PKTS));
 }
 
+static void test_a_worker_tells_where_it_runs(void **state)
+{
+	struct cycle_clock before = dataplane_cycles(), after;
+	char text[512];
+
+	(void)state;
+	for (uint32_t w = 0; w < node.n_workers; w++) {
+		struct worker_place place;
+
+		dataplane_worker(w, &place);
+		assert_int_equal(place.cpu, node.worker_cores[w]);
+		assert_in_range(place.socket + 1, 0, 1024);
+		assert_true(place.cpu_ns > 0);
+	}
+	assert_false(dataplane_warning(0, text, sizeof(text))); /* one socket, or a virtual port */
+	for (int ms = 0; ms < 20; ms++)
+		wait_ms();
+	after = dataplane_cycles();
+	assert_int_equal(after.hz, before.hz);
+	assert_true(after.now - before.now > after.hz / 1000 * 20);
+}
+
 static int stop(void **state)
 {
 	(void)state;
@@ -238,6 +260,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_a_snapshot_is_released_when_nobody_uses_it),
 		cmocka_unit_test(test_draining_reaches_every_worker),
 		cmocka_unit_test(test_the_port_tells_what_it_is),
+		cmocka_unit_test(test_a_worker_tells_where_it_runs),
 	};
 
 	node.n_workers = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 1;

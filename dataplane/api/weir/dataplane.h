@@ -41,8 +41,34 @@ bool dataplane_released(const struct snapshot *old);
 uint32_t dataplane_workers(void);
 const struct worker_stats *dataplane_stats(uint32_t worker);
 
+/* Where a worker runs. */
+struct worker_place {
+	uint16_t cpu;
+	int socket;      /* NUMA socket of the CPU; negative: unknown */
+	uint64_t cpu_ns; /* CPU time that its thread has had, polling included; 0: unknown */
+};
+
+void dataplane_worker(uint32_t worker, struct worker_place *out);
+
+/* The time stamp counter, in which COUNT_BUSY_CYCLES counts. */
+struct cycle_clock {
+	uint64_t now, hz;
+};
+
+struct cycle_clock dataplane_cycles(void);
+
+/**
+ * What should be known about how the data plane runs: memory, ports and workers that are on different
+ * NUMA sockets.
+ *
+ * @param i    from 0; false: there are not so many
+ * @param out  receives one sentence
+ */
+bool dataplane_warning(uint32_t i, char *out, size_t size);
+
 struct port_status {
 	const char *name, *device, *driver;
+	int socket; /* NUMA socket; negative: a virtual device, or unknown */
 	uint8_t mac[6];
 	bool link_up;
 	uint32_t speed_mbps;
