@@ -140,6 +140,14 @@ static int open_doors(struct program *p, char *err, size_t err_size)
 	return 0;
 }
 
+static void log_warnings(void)
+{
+	char text[512];
+
+	for (uint32_t i = 0; dataplane_warning(i, text, sizeof(text)); i++)
+		log_warning("numa", "%s", text);
+}
+
 static int serve(struct program *p)
 {
 	char err[512] = "";
@@ -154,6 +162,7 @@ static int serve(struct program *p)
 		goto out;
 	if (*err)
 		log_warning("data-plane", "%s", err);
+	log_warnings();
 	*err = '\0';
 	rc = open_doors(p, err, sizeof(err));
 	if (rc < 0)

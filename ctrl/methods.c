@@ -580,6 +580,11 @@ static void run_stats(struct control *c, struct rpc_call *call)
 	rpc_reply(call, report_stats(c, string_param(call, "route", NULL)));
 }
 
+static void run_workers(struct control *c, struct rpc_call *call)
+{
+	rpc_reply(call, report_workers(c, string_param(call, "route", NULL)));
+}
+
 static void run_drops(struct control *c, struct rpc_call *call)
 {
 	(void)c;
@@ -659,6 +664,7 @@ static const struct method methods[] = {
           {"headers", PARAM_ARRAY, false}}},
 	{"status", run_status, {{0}}},
 	{"stats", run_stats, {{"route", PARAM_STRING, false}}},
+	{"workers", run_workers, {{"route", PARAM_STRING, false}}},
 	{"drops", run_drops, {{0}}},
 	{"counters", run_counters, {{0}}},
 	{"drain", run_drain, {{0}}},

@@ -64,6 +64,21 @@ static const struct family endpoint_families[] = {
 	{"weir_endpoint_resets_total", "counter", "Closed before a whole response.", "resets"},
 };
 
+static const struct family worker_families[] = {
+	{"weir_per_worker_busy_seconds_total", "counter",
+         "Time on turns that did something; its rate is the load.", "busy_ns"},
+	{"weir_per_worker_cpu_seconds_total", "counter",
+         "CPU time of the worker's thread, polling included.", "cpu_ns"},
+	{"weir_per_worker_requests_total", "counter", "HTTP requests received.", "requests"},
+	{"weir_per_worker_receive_packets_total", "counter", "Packets received.", "rx_pkts"},
+	{"weir_per_worker_transmit_packets_total", "counter", "Packets sent.", "tx_pkts"},
+	{"weir_per_worker_handed_off_packets_total", "counter",
+         "Packets received for another worker and handed to it.", "handed_off"},
+	{"weir_per_worker_connections", "gauge", "TCP connections, both sides.", "conns"},
+	{"weir_per_worker_picks_total", "counter", "Requests that the present splits sent on.",
+         "picks"},
+};
+
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static void write_head(FILE *out, const char *name, const char *type, const char *help)
@@ -159,6 +174,39 @@ static void write_endpoints(FILE *out, const json_t *endpoints)
 			fputc('}', out);
 			write_value(out, json_object_get(endpoint, f->key));
 		}
+	}
+}
+
+static void write_worker(FILE *out, const struct family *f, const json_t *worker)
+{
+	static const char *const labels[] = {"worker", "core", "socket"};
+	const json_t *value = json_object_get(worker, f->key);
+
+	fputs(f->name, out);
+	for (size_t i = 0; i < COUNT(labels); i++) {
+		const json_t *label = json_object_get(worker, labels[i]);
+
+		if (json_is_integer(label)) /* a socket that is not known is no label */
+			fprintf(out, "%s%s=\"%" JSON_INTEGER_FORMAT "\"", i ? "," : "{", labels[i],
+			        json_integer_value(label));
+	}
+	fputc('}', out);
+	if (strstr(f->name, "_seconds_"))
+		fprintf(out, " %.9f\n", json_number_value(value) / 1e9);
+	else
+		write_value(out, value);
+}
+
+static void write_workers(FILE *out, const json_t *workers)
+{
+	const json_t *worker;
+	size_t i;
+
+	for (size_t k = 0; k < COUNT(worker_families); k++) {
+		const struct family *f = &worker_families[k];
+
+		write_head(out, f->name, f->type, f->help);
+		json_array_foreach(workers, i, worker) write_worker(out, f, worker);
 	}
 }
 
@@ -376,6 +424,7 @@ void metrics_write(FILE *out, const json_t *status, const json_t *stats, const j
 {
 	write_node(out, status);
 	write_ports(out, json_object_get(status, "ports"));
+	write_workers(out, json_object_get(status, "workers"));
 	write_routes(out, json_object_get(stats, "routes"));
 	write_dests(out, json_object_get(stats, "routes"));
 	write_endpoints(out, json_object_get(stats, "endpoints"));

@@ -62,6 +62,7 @@ static json_t *port_json(const struct port_status *p)
 	              "link_up", p->link_up, "speed_mbps", (int)p->speed_mbps, "rx_queues",
 	              p->rx_queues, "tx_queues", p->tx_queues, "steering",
 	              p->steering ? p->steering : "", "rx_csum", p->rx_csum, "tx_csum", p->tx_csum);
+	json_object_set_new(o, "socket", p->socket < 0 ? json_null() : json_integer(p->socket));
 	json_object_set_new(o, "rx_pkts", number(p->rx_pkts));
 	json_object_set_new(o, "rx_bytes", number(p->rx_bytes));
 	json_object_set_new(o, "rx_missed", number(p->rx_missed));
@@ -82,25 +83,6 @@ static json_t *ports_json(void)
 
 		if (dataplane_port(i, &p))
 			json_array_append_new(list, port_json(&p));
-	}
-	return list;
-}
-
-static json_t *workers_json(const struct control *c)
-{
-	json_t *list = json_array();
-
-	for (uint32_t i = 0; i < dataplane_workers(); i++) {
-		const struct worker_stats *w = dataplane_stats(i);
-
-		json_array_append_new(list,
-		                      json_pack("{s:i, s:i, s:o, s:o, s:o, s:o, s:o}", "worker",
-		                                (int)i, "core", c->conf->node.worker_cores[i],
-		                                "generation", number(w->generation), "loops",
-		                                number(w->counters[COUNT_LOOPS]), "idle_loops",
-		                                number(w->counters[COUNT_IDLE_LOOPS]), "clients",
-		                                number(w->counters[COUNT_HTTP_CLIENTS]), "active",
-		                                number(w->counters[COUNT_HTTP_ACTIVE])));
 	}
 	return list;
 }
@@ -204,6 +186,19 @@ static void add_hidden(const struct control *c, json_t *problems)
 	}
 }
 
+/* What the data plane says of how it runs. */
+static void add_warnings(json_t *problems)
+{
+	json_t *warnings = report_warnings(), *text;
+	size_t i;
+
+	json_array_foreach(warnings, i, text) json_array_append_new(
+		problems, json_pack("{s:s, s:n, s:i, s:i, s:n, s:n, s:s, s:O}", "severity",
+	                            "warning", "file", "line", 0, "column", 0, "object", "field",
+	                            "code", "NUMA", "message", text));
+	json_decref(warnings);
+}
+
 static json_t *problems_json(const struct control *c)
 {
 	json_t *problems = change_diags_json(&c->store_problems, true, false);
@@ -212,6 +207,7 @@ static json_t *problems_json(const struct control *c)
 	json_array_extend(problems, more);
 	json_decref(more);
 	add_hidden(c, problems);
+	add_warnings(problems);
 	more = change_diags_json(&c->warnings, false, true);
 	json_array_extend(problems, more);
 	json_decref(more);
@@ -241,7 +237,7 @@ json_t *report_status(const struct control *c)
 	json_object_set_new(o, "namespace", json_string(c->conf->ns));
 	json_object_set_new(o, "domain", json_string(c->conf->domain));
 	json_object_set_new(o, "ports", ports_json());
-	json_object_set_new(o, "workers", workers_json(c));
+	json_object_set_new(o, "workers", report_each_worker(&catalog, NULL));
 	json_object_set_new(
 		o, "pool",
 		json_pack("{s:i, s:i}", "total", (int)pool.total, "in_use", (int)pool.in_use));

@@ -6,6 +6,7 @@
 #ifndef WEIR_REPORT_H
 #define WEIR_REPORT_H
 
+#include "catalog.h"
 #include "control.h"
 
 #include <jansson.h>
@@ -15,6 +16,19 @@ json_t *report_status(const struct control *c);
 
 /** @param prefix  only routes whose name begins so; NULL: all */
 json_t *report_stats(const struct control *c, const char *prefix);
+
+/**
+ * Each worker's figures since the start, and where it runs.
+ *
+ * @param prefix  "picks" counts those of routes whose name begins so; NULL: of all
+ */
+json_t *report_workers(const struct control *c, const char *prefix);
+
+/** The list in it. */
+json_t *report_each_worker(const struct catalog *catalog, const char *prefix);
+
+/** What the data plane warns of (dataplane_warning()), as a list of sentences. */
+json_t *report_warnings(void);
 
 json_t *report_drops(void);
 json_t *report_counters(void);

@@ -3,24 +3,11 @@
 #include "session.h"
 #include "table.h"
 #include "text.h"
+#include "watch.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define CLUSTER_SUFFIX ".svc.cluster.local" /* of most hosts: left out of the table */
-
-#define HOME        "\033[H"
-#define ERASE_BELOW "\033[J"
-#define HIDE_CURSOR "\033[?25l"
-#define SHOW_CURSOR "\033[?25h"
-
-/* Two looks at the figures. */
-struct look {
-	const json_t *now, *before; /* before: NULL at the first look */
-	double seconds;             /* between them */
-};
 
 static const char *const headings[] = {"ROUTE",     "DESTINATION", "SUBSET", ">ASKED", ">SEEN",
                                        ">REQUESTS", ">2XX",        ">3XX",   ">4XX",   ">5XX",
@@ -185,17 +172,6 @@ static enum exit_code print_look(const struct look *look, bool watch)
 	return whole ? WEIRCTL_OK : session_no_memory();
 }
 
-/* ROUTE within the namespace of -n, when there is one. */
-static json_t *make_params(const struct session *s)
-{
-	const char *ns = args_value(&s->args, OPTION_NAMESPACE);
-	const char *route = s->args.n_words ? s->args.words[0] : NULL;
-
-	if (!ns)
-		return route ? json_pack("{s:s}", "route", route) : json_object();
-	return json_pack("{s:s++}", "route", ns, "/", route ? route : "");
-}
-
 static enum exit_code print_names(json_t *stats)
 {
 	const json_t *route;
@@ -210,7 +186,7 @@ static enum exit_code print_names(json_t *stats)
 static enum exit_code look_once(struct session *s)
 {
 	json_t *stats;
-	enum exit_code code = session_call(s, "stats", make_params(s), &stats);
+	enum exit_code code = session_call(s, "stats", watch_route_params(s), &stats);
 
 	if (code)
 		return code;
@@ -223,83 +199,15 @@ static enum exit_code look_once(struct session *s)
 	return code;
 }
 
-/* ---- --watch ------------------------------------------------------------------------------ */
-
-static double seconds_now(void)
+static enum exit_code print_watched(const struct look *look)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-/* One picture: on a terminal over the last one, else below it; JSON as one line. */
-static enum exit_code draw(const struct session *s, const struct look *look, bool terminal)
-{
-	enum exit_code code;
-
-	if (s->format == FORMAT_JSON) {
-		if (json_dumpf(look->now, stdout, JSON_COMPACT))
-			return session_no_memory();
-		putchar('\n');
-	} else {
-		fputs(terminal ? HOME ERASE_BELOW : look->before ? "\n" : "", stdout);
-		code = print_look(look, true);
-		if (code)
-			return code;
-	}
-	/*
-	 * A reader that left ends the watch; session_main() says what there is to say. A terminal is
-	 * written line by line: when it is gone, fflush() may have nothing left that could fail.
-	 */
-	return fflush(stdout) == 0 && !ferror(stdout) ? WEIRCTL_OK : WEIRCTL_FAILED;
-}
-
-static enum exit_code watch(struct session *s, double interval, bool terminal)
-{
-	struct timespec pause = {.tv_sec = (time_t)interval,
-	                         .tv_nsec = (long)((interval - (double)(time_t)interval) * 1e9)};
-	json_t *before = NULL, *now;
-	double then = 0;
-	enum exit_code code = WEIRCTL_OK;
-
-	while (code == WEIRCTL_OK && !terminal_interrupted()) {
-		code = session_call(s, "stats", make_params(s), &now);
-		if (code == WEIRCTL_OK) {
-			double at = seconds_now();
-
-			code = draw(s, &(struct look){now, before, before ? at - then : 0},
-			            terminal);
-			then = at;
-			json_decref(before);
-			before = now;
-		}
-		if (code == WEIRCTL_OK)
-			nanosleep(&pause, NULL);
-	}
-	json_decref(before);
-	return terminal_interrupted() ? WEIRCTL_OK : code;
-}
-
-static enum exit_code start_watch(struct session *s)
-{
-	const char *text = args_value(&s->args, OPTION_WATCH);
-	long interval_ms = text ? args_time_ms(text) : 1000;
-	bool terminal = s->format == FORMAT_TEXT && terminal_is(stdout);
-	enum exit_code code;
-
-	if (s->format == FORMAT_NAME)
-		return session_misused("--watch and -o name do not go together");
-	if (interval_ms < 100)
-		return session_misused("\"%.64s\" is no interval; give 0.1 seconds or more", text);
-	terminal_catch_signals();
-	fputs(terminal ? HIDE_CURSOR HOME ERASE_BELOW : "", stdout);
-	code = watch(s, (double)interval_ms / 1000, terminal);
-	fputs(terminal ? SHOW_CURSOR : "", stdout);
-	return code;
+	return print_look(look, true);
 }
 
 enum exit_code run_stats(struct session *s)
 {
-	return args_has(&s->args, OPTION_WATCH) ? start_watch(s) : look_once(s);
+	static const struct watch_view view = {
+		.method = "stats", .params = watch_route_params, .print = print_watched};
+
+	return args_has(&s->args, OPTION_WATCH) ? watch_start(s, &view) : look_once(s);
 }

@@ -7,8 +7,9 @@ usage: transcript.py [--update] WEIRCTL FILE.txt...
 A transcript is what a terminal shows: lines "$ command", then what it prints (standard output and
 standard error together), then "[N]" when the exit code N is not 0. Lines that start with # stand
 between commands and say what is shown. The daemon is a thread that answers each method with what
-answers.json says: the entry "METHOD NAMESPACE", else "METHOD". Instead of a result or an error an
-entry may be {"raw": text, "times": n} (sent as it is, then the connection is closed) or {"hang": true}.
+answers.json says: the entry "METHOD NAMESPACE" (of workers: "METHOD ROUTE"), else "METHOD". Instead of a result or an error an
+entry may be {"raw": text, "times": n} (sent as it is, then the connection is closed), {"hang": true}, or
+{"results": [...]}: the first for the first such call of a connection, and so on; the last one again and again.
 A string "@-N" in a result stands for the time N seconds ago. With --update the files are rewritten.
 """
 import json, os, socket, subprocess, sys, tempfile, threading, time
@@ -26,18 +27,21 @@ def fill_times(value):
     return value
 
 
-def answer(client, line, answers):
-    """Answer one request in small pieces; False ends the connection."""
+def answer(client, line, answers, calls):
+    """Answer one request in small pieces; False ends the connection. calls: how often each method was called on it."""
     request = json.loads(line)
     params = request["params"]
     method = request["method"]
-    space = params.get("namespace", "")
+    space = params.get("namespace", params.get("route", "") if method == "workers" else "")
     entry = answers.get(f"{method} {space}", answers.get(method))
     if entry is None:
         entry = {"error": {"code": -32601, "message": f"no method {method}", "data": {"reason": "MethodNotFound"}}}
     if "echo" in entry:
         entry = {"result": {"generation": 8, "objects": [
             {"kind": "Document", "name": d["name"], "result": f"{len(d['text'])}-bytes"} for d in params["documents"]]}}
+    if "results" in entry:
+        entry = {"result": entry["results"][min(calls.get(method, 0), len(entry["results"]) - 1)]}
+        calls[method] = calls.get(method, 0) + 1
     if "hang" in entry:
         time.sleep(5)
         return False
@@ -53,10 +57,11 @@ def answer(client, line, answers):
 
 
 def serve(client, answers):
+    calls = {}
     try:
         with client, client.makefile("rb") as lines:
             for line in lines:
-                if not answer(client, line, answers):
+                if not answer(client, line, answers, calls):
                     return
     except (BrokenPipeError, ConnectionResetError):
         pass

@@ -637,6 +637,29 @@ spec: {{hosts: [{hosts(i)}], ports: [{{number: 80, name: http, protocol: HTTP}}]
         self.assertIn('route="default/httpbin/a\\"b\\\\c"', text)
         self.check_exposition(text)
 
+    def test_workers(self):
+        warning = "port edge0 is far"
+        c = self.start(WEIR_FAKE_REQUESTS=1001, WEIR_FAKE_CLIENTS=0, WEIR_FAKE_WARNING=warning)
+        self.assertIn(warning, self.log())
+        c.call("apply", documents=documents(service(), canary(90, 10)))
+        before, after = c.call("workers"), c.call("workers")
+        self.assertEqual(before["warnings"], [warning])
+        self.assertEqual((before["state"], before["generation"]), ("serving", 2))
+        self.assertGreater(after["time_ns"], before["time_ns"])
+        self.assertEqual([(w["worker"], w["socket"], w["picks"], w["requests"]) for w in before["workers"]],
+                         [(0, 0, 501, 501), (1, 1, 500, 500)])
+        self.assertGreater(after["workers"][1]["cpu_ns"], before["workers"][1]["cpu_ns"])
+        self.assertEqual([w["picks"] for w in c.call("workers", route="default/httpbin/can")["workers"]], [501, 500])
+        self.assertEqual([w["picks"] for w in c.call("workers", route="nothing")["workers"]], [0, 0])
+        status = c.call("status")
+        self.assertEqual([(p["code"], p["message"]) for p in status["problems"]], [("NUMA", warning)])
+        self.assertEqual([p["socket"] for p in status["ports"]], [None])
+        text = self.page("/metrics")[1]
+        core = status["workers"][1]["core"]
+        self.assertIn(f'weir_per_worker_requests_total{{worker="1",core="{core}",socket="1"}} 500\n', text)
+        self.assertIn(f'weir_per_worker_busy_seconds_total{{worker="1",core="{core}",socket="1"}} 0.000000000\n', text)
+        self.assertEqual(self.sum_of(text, "weir_per_worker_picks_total"), 1001)
+
     def test_every_metric_is_on_the_page(self):
         self.start()
         families = self.check_exposition(self.page("/metrics")[1])
