@@ -112,6 +112,9 @@ static bool make_scratch(const struct build_owner *owner, struct snapshot *s)
 	return true;
 }
 
+static_assert(sizeof(struct snapshot) >= HEAP_PAGE && alignof(struct snapshot) <= HEAP_ALIGN_PAGE,
+              "the heap must align it");
+
 static struct snapshot *snapshot_new(struct hsdb *hsdb, struct registry *registry)
 {
 	struct heap *heap = heap_new();

@@ -12,7 +12,10 @@
 
 #include <stddef.h>
 
-#define HEAP_ALIGN 64 /* of every allocation over half of it, for parts that workers write */
+/* Of allocations over half of the first, and of those of a page or more, for parts that workers write. */
+#define HEAP_ALIGN      64
+#define HEAP_ALIGN_PAGE 128
+#define HEAP_PAGE       4096
 
 struct heap;
 

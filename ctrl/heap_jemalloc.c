@@ -47,7 +47,9 @@ struct heap *heap_new(void)
 
 void *heap_alloc(struct heap *h, size_t bytes)
 {
-	int align = bytes > HEAP_ALIGN / 2 ? MALLOCX_ALIGN(HEAP_ALIGN) : 0;
+	int align = bytes >= HEAP_PAGE       ? MALLOCX_ALIGN(HEAP_ALIGN_PAGE)
+	            : bytes > HEAP_ALIGN / 2 ? MALLOCX_ALIGN(HEAP_ALIGN)
+	                                     : 0;
 	void *p = mallocx(bytes ? bytes : 1,
 	                  MALLOCX_ARENA(h->arena) | MALLOCX_TCACHE_NONE | MALLOCX_ZERO | align);
 

@@ -6,7 +6,7 @@
 
 struct part {
 	struct part *next;
-	_Alignas(HEAP_ALIGN) char data[];
+	_Alignas(HEAP_ALIGN_PAGE) char data[];
 };
 
 struct heap {
@@ -24,8 +24,9 @@ struct heap *heap_new(void)
 
 void *heap_alloc(struct heap *h, size_t bytes)
 {
-	size_t size = (sizeof(struct part) + bytes + HEAP_ALIGN) / HEAP_ALIGN * HEAP_ALIGN;
-	struct part *p = aligned_alloc(HEAP_ALIGN, size);
+	size_t size =
+		(sizeof(struct part) + bytes + HEAP_ALIGN_PAGE) / HEAP_ALIGN_PAGE * HEAP_ALIGN_PAGE;
+	struct part *p = aligned_alloc(HEAP_ALIGN_PAGE, size);
 
 	if (!p)
 		abort();

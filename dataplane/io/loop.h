@@ -41,7 +41,7 @@ struct loop_tx {
 	struct rte_ring *ring; /* not NULL: through the worker that owns the queue */
 };
 
-/* What all loops share; written by the control thread. */
+/* What all loops share and read once a turn; written by the control thread, draining and stopping seldom. */
 struct loop_shared {
 	const struct node *node;
 	struct publish *publish;
@@ -50,11 +50,14 @@ struct loop_shared {
 	bool draining;      /* ctrl: w, workers: r */
 	bool stopping;      /* ctrl: w, workers: r */
 	uint32_t n_running; /* ctrl: w, before stopping */
-	uint32_t n_reset;   /* workers: count themselves when they have sent their last frame */
+	/* workers: count themselves when they have sent their last frame */
+	alignas(LINE_APART) uint32_t n_reset;
 };
 
+static_assert(offsetof(struct loop_shared, n_reset) >= LINE_APART, "read by who still polls");
+
 struct loop {
-	alignas(64) uint32_t id; /* of the worker */
+	alignas(LINE_APART) uint32_t id; /* of the worker */
 	unsigned int lcore;
 	uint32_t n_workers, n_ports;
 	uint32_t n_rxq, n_in, n_out;

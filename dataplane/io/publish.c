@@ -12,7 +12,7 @@ int publish_init(struct publish *p, uint32_t n_workers, struct snapshot *first)
 	size_t bytes = rte_rcu_qsbr_get_memsize(n_workers);
 
 	memset(p, 0, sizeof(*p));
-	p->qsbr = aligned_alloc(RTE_CACHE_LINE_SIZE, RTE_CACHE_LINE_ROUNDUP(bytes));
+	p->qsbr = aligned_alloc(LINE_APART, RTE_ALIGN_CEIL(bytes, (size_t)LINE_APART));
 	if (!p->qsbr)
 		return -ENOMEM;
 	rte_rcu_qsbr_init(p->qsbr, n_workers);

@@ -15,6 +15,7 @@
 #ifndef WEIR_IO_PUBLISH_H
 #define WEIR_IO_PUBLISH_H
 
+#include "weir/line.h"
 #include "weir/snapshot.h"
 
 #include <rte_rcu_qsbr.h>
@@ -28,18 +29,24 @@ struct retired {
 
 /* What a worker writes for the control thread. */
 struct taken {
-	alignas(64) uint64_t generation; /* worker: w, ctrl: r; written last */
-	uint64_t tsc;                    /* when it was first used */
+	alignas(LINE_APART) uint64_t generation; /* worker: w, ctrl: r; written last */
+	uint64_t tsc;                            /* when it was first used */
 };
 
+/* What workers read once a turn is one line, which changes with a publication and not otherwise. */
 struct publish {
-	alignas(64) struct snapshot *current; /* ctrl: w, workers: r */
-	alignas(64) struct rte_rcu_qsbr *qsbr;
+	alignas(LINE_APART) struct snapshot *current; /* ctrl: w, workers: r */
+	struct rte_rcu_qsbr *qsbr;
 	uint32_t n_workers;
-	uint64_t tsc; /* of the last publication */
+	alignas(LINE_APART) uint64_t tsc; /* of the last publication; from here on ctrl's own */
 	struct retired *retired;
 	struct taken taken[WEIR_WORKERS_MAX];
 };
+
+static_assert(offsetof(struct publish, tsc) >= LINE_APART, "ctrl's own beside what workers read");
+static_assert(offsetof(struct publish, taken) % LINE_APART == 0 &&
+                      sizeof(struct taken) == LINE_APART,
+              "each worker writes its own");
 
 /** Returns 0 or -ENOMEM. */
 int publish_init(struct publish *p, uint32_t n_workers, struct snapshot *first);

@@ -22,9 +22,11 @@
 #define WEIR_SNAPSHOT_H
 
 #include "weir/addr.h"
+#include "weir/line.h"
 #include "weir/str.h"
 
-#include <stdalign.h>
+#include <assert.h>
+#include <stddef.h>
 #include <string.h>
 
 #define WEIR_WORKERS_MAX 64
@@ -302,7 +304,7 @@ struct listener {
 };
 
 struct inflight {
-	alignas(64) uint64_t requests; /* worker: w, ctrl: r (after a grace period) */
+	alignas(LINE_APART) uint64_t requests; /* worker: w, ctrl: r (after a grace period) */
 };
 
 struct snapshot {
@@ -315,5 +317,8 @@ struct snapshot {
 	struct inflight inflight[WEIR_WORKERS_MAX]; /* worker: its own only */
 	void *owner;                                /* ctrl's handle for freeing it */
 };
+
+static_assert(sizeof(struct inflight) == LINE_APART, "workers write these with every request");
+static_assert(offsetof(struct snapshot, owner) % LINE_APART == 0, "nothing beside inflight[]");
 
 #endif
