@@ -4,9 +4,10 @@
 const struct dest *pick_next(struct split_state *st, const struct split *s, uint32_t worker,
                              uint32_t n_workers)
 {
+	(void)n_workers;
 	if (st->epoch != s->slot.epoch) {
 		st->epoch = s->slot.epoch;
-		st->cursor = (uint32_t)((uint64_t)worker * s->n_table / n_workers);
+		st->cursor = pick_start(worker, s->n_table);
 	}
 	const struct dest *d = &s->dests[s->table[st->cursor]];
 

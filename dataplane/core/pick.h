@@ -18,9 +18,22 @@ struct split_state {
 };
 
 /**
- * @param st      state of the split's slot; reset to `start` when the epoch is another
- * @param worker  index of the worker and their number: where in the table this worker begins, so that
- *                the sum over workers is smooth too
+ * Where in a table of n_table places a worker begins, so that the sum over workers is smooth too: at the
+ * fractional part of worker x golden ratio. Whatever the number of workers, and of those that have
+ * requests, the starts are spread evenly; and they keep no step with the period of a weight, as multiples
+ * of 1 / n_workers do. docs/decisions/0023-split-over-many-workers.md has the figures.
+ */
+static inline uint32_t pick_start(uint32_t worker, uint32_t n_table)
+{
+	uint32_t fraction =
+		worker * 2654435769u; /* 2^32 over the golden ratio; Knuth, volume 3, 6.4 */
+
+	return (uint32_t)((uint64_t)fraction * n_table >> 32);
+}
+
+/**
+ * @param st         state of the split's slot; reset to pick_start() when the epoch is another
+ * @param n_workers  of the node; where a worker begins does not depend on it
  */
 const struct dest *pick_next(struct split_state *st, const struct split *s, uint32_t worker,
                              uint32_t n_workers);
