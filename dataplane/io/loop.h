@@ -74,6 +74,7 @@ struct loop {
 	bool can_wake;                           /* every source can wake it by an interrupt */
 	bool draining;                           /* as the worker has it */
 	uint64_t generation;
+	uint64_t mark; /* time stamp when the driver was last entered */
 	uint64_t unix_s, unix_next_us;
 	uint32_t idle_turns;
 	uint64_t idle_from_us;
