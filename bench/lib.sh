@@ -25,6 +25,7 @@ edge_addresses=10.77.0.1/24  # with commas
 edge_gateway=''              # for clients of other networks; any address of the edge's will do
 huge=false                   # true: 2 MiB pages, when 400 are free
 during=''                    # function that runs while load_measure samples, for about $seconds
+rows=()                      # by row(), for rounds()
 settings=()                  # lines of the result file, by setting()
 
 tsc_mhz=$(awk '/^bogomips/ {printf "%.0f", $3 / 2; exit}' /proc/cpuinfo)
@@ -96,21 +97,49 @@ first() {
 	exec setsid sh -c 'echo -15 2>/dev/null >/proc/self/autogroup; exec "$@"' sh "$@"
 }
 
-# repeat ROW FUNCTION [ARGUMENT...]: all repeats of all builds; FUNCTION records its figures under ROW
+# one_round REPEAT ROW FUNCTION [ARGUMENT...]: once for each build
+one_round() {
+	local b
+	now_repeat=$1
+	for b in ${builds//,/ }; do
+		now_build=$b now_row=$2
+		[ "$b" = "$builds" ] || now_row="$2 ${b##*/}"
+		"${@:3}"
+	done
+}
+
+profile_once() {
+	[ "$profile" = 1 ] && [ "$profiled" = 0 ] || return 0
+	profiled=1
+	one_round profile "$@"
+}
+
+# repeat ROW FUNCTION [ARGUMENT...]: all repeats, at once; FUNCTION records its figures
 repeat() {
-	local i b row=$1
-	shift
+	local i
 	for ((i = 1; i <= repeats; i++)); do
-		for b in ${builds//,/ }; do
-			now_build=$b now_repeat=$i
-			now_row=$row
-			[ "$b" = "$builds" ] || now_row="$row ${b##*/}"
-			"$@"
+		one_round "$i" "$@"
+	done
+	profile_once "$@"
+}
+
+# row ROW FUNCTION [ARGUMENT...]: to be measured by rounds
+row() {
+	rows+=("$(printf '%q ' "$@")")
+}
+
+# All rows once, and again for each repeat, so that what changes on the machine meets all of them.
+rounds() {
+	local i r words
+	for ((i = 1; i <= repeats; i++)); do
+		for r in "${rows[@]}"; do
+			eval "words=($r)"
+			one_round "$i" "${words[@]}"
 		done
 	done
-	[ "$profile" = 1 ] && [ "$profiled" = 0 ] || return 0
-	profiled=1 now_repeat=profile
-	"$@"
+	eval "words=(${rows[0]})"
+	profile_once "${words[@]}"
+	rows=()
 }
 
 # record NAME=VALUE...: figures of one repeat of the row at hand
