@@ -8,6 +8,8 @@
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 root=$(cd "$here/.." && pwd)
+# shellcheck source=bench/testpmd.sh
+. "$here/testpmd.sh"
 
 # ---- options of bench/run, with their defaults --------------------------------------------------
 
@@ -25,6 +27,7 @@ edge_addresses=10.77.0.1/24  # with commas
 edge_gateway=''              # for clients of other networks; any address of the edge's will do
 huge=false                   # true: 2 MiB pages, when 400 are free
 during=''                    # function that runs while load_measure samples, for about $seconds
+anchor=1                     # 1: rounds() begin with what a mirror costs on this machine now
 rows=()                      # by row(), for rounds()
 settings=()                  # lines of the result file, by setting()
 
@@ -59,6 +62,7 @@ end_pid() {
 case_clean() {
 	local status=$?
 	trap '' INT TERM HUP
+	pmd_clean
 	end_pid "$load_pid"
 	end_pid "$weir_pid"
 	if [ "$status" != 0 ] && [ -s "$dir/weir.log" ]; then
@@ -128,10 +132,19 @@ row() {
 	rows+=("$(printf '%q ' "$@")")
 }
 
+# testpmd that only swaps MAC addresses between the same rings, for a second: the machine's speed at this moment.
+anchor_row() {
+	[ "$anchor" = 1 ] && command -v dpdk-testpmd >/dev/null || return 0
+	now_row='(anchor: testpmd macswap)' now_repeat=$1
+	pmd_mirror macswap 1
+	record "anchor_cycles/packet=$mirror_cycles"
+}
+
 # All rows once, and again for each repeat, so that what changes on the machine meets all of them.
 rounds() {
 	local i r words
 	for ((i = 1; i <= repeats; i++)); do
+		anchor_row "$i"
 		for r in "${rows[@]}"; do
 			eval "words=($r)"
 			one_round "$i" "${words[@]}"
