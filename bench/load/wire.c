@@ -3,14 +3,18 @@
 
 #include <rte_arp.h>
 #include <rte_byteorder.h>
+#include <rte_cycles.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
 #include <rte_ip.h>
 #include <rte_tcp.h>
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define CHECK_EVERY 16 /* frames: a checksum of each costs as much as all the rest */
+#define GIVE_UP_S   5  /* the other side is gone */
 #define SYN_OPTIONS 8  /* bytes: segment size and window scale */
 
 struct frame {
@@ -241,12 +245,27 @@ void wire_send(struct wire *w, const struct segment *s)
 	set_len(m, sizeof(f->eth) + sizeof(f->ip) + tcp + len);
 }
 
+static void give_up(void)
+{
+	fputs("load: the other side takes no frames any more\n", stderr);
+	exit(2);
+}
+
 void wire_flush(struct wire *w)
 {
-	uint16_t sent = 0;
+	uint16_t sent = 0, n;
+	uint64_t since = 0;
 
-	while (sent < w->n)
-		sent += rte_eth_tx_burst(w->port_id, 0, w->out + sent, (uint16_t)(w->n - sent));
+	while (sent < w->n) {
+		n = rte_eth_tx_burst(w->port_id, 0, w->out + sent, (uint16_t)(w->n - sent));
+		sent += n;
+		if (n)
+			since = 0;
+		else if (!since)
+			since = rte_rdtsc();
+		else if (rte_rdtsc() - since > GIVE_UP_S * rte_get_tsc_hz())
+			give_up();
+	}
 	w->tx += w->n;
 	w->n = 0;
 }
