@@ -317,6 +317,7 @@ request_figures() {
 	rps=$(load_value requests/s)
 	turns=$(calc "($(delta before after LOOPS) - $(delta before after IDLE_LOOPS)) / $n" %.3f)
 	echo "requests/s=$rps busy_cycles/request=$busy" \
+		"of_it_in_the_driver=$(calc "$(delta before after DRIVER_CYCLES) / $n" %.0f)" \
 		"packets/request=$(calc "($(delta before after RX_PKTS) + $(delta before after TX_PKTS)) / $n" %.2f)" \
 		"worker_busy_%=$(calc "100 * $busy * $rps / $tsc_mhz / 1e6" %.0f)" \
 		"busy_turns/request=$turns p50_us=$(load_value p50_us) p99_us=$(load_value p99_us)" \
