@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Each object has an arena of its own, so it can be freed alone and shared between sets. A set is
- * two arrays of the same objects: one in the order of keys, to find; one in the order of effect.
+ * Each object has an arena of its own, so it can be freed alone and shared between sets. A set is two
+ * sequences of the same objects: one in the order of keys, to find; one in the order of effect.
+ *
+ * A sequence is cut into chunks, and sets share the chunks, too: a copy of a set counts up one number a
+ * chunk, and the first change of a chunk that is shared copies that chunk only. So one changed object among
+ * ten thousand costs its chunk, and two sets are compared without looking into the chunks they share.
+ *
+ *   set -- by_order --> [chunk][chunk][chunk]        chunk: refs, n, objects in order
+ *   copy -- by_order -> [  "  ][own  ][  "  ]
  */
 #include "docset.h"
 
@@ -12,17 +19,37 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define CHUNK_OBJECTS 128u
+
 struct held {
-	atomic_uint refs; /* sets that hold it */
+	atomic_uint refs; /* chunks that hold it */
 	struct arena arena;
 	struct istio_object *object; /* changed only while one set holds it, by docset_stamp() */
 };
 
-struct docset {
-	struct held **by_key;
-	struct held **by_order;
+struct chunk {
+	atomic_uint refs; /* sequences that have it; changed only while there is one */
 	uint32_t n;
+	struct held *v[CHUNK_OBJECTS];
+};
+
+struct sequence {
+	struct chunk **chunks; /* none is empty */
+	uint32_t *starts;      /* number of the first object of each chunk */
+	uint32_t n;            /* chunks */
 	uint32_t room;
+};
+
+struct docset {
+	struct sequence by_key;
+	struct sequence by_order;
+	uint32_t n;
+};
+
+/* A place in a sequence. */
+struct place {
+	uint32_t chunk;
+	uint32_t i;
 };
 
 const char *docset_verb_name(enum docset_verb verb)
@@ -32,7 +59,7 @@ const char *docset_verb_name(enum docset_verb verb)
 	return names[verb];
 }
 
-/* ---- objects in a set ------------------------------------------------------------------- */
+/* ---- chunks ----------------------------------------------------------------------------- */
 
 static void held_put(struct held *h)
 {
@@ -42,6 +69,51 @@ static void held_put(struct held *h)
 
 	arena_fini(&a);
 }
+
+static void *must(void *p)
+{
+	if (!p)
+		abort(); /* as arena.h says */
+	return p;
+}
+
+static struct chunk *chunk_new(void)
+{
+	struct chunk *c = must(malloc(sizeof(*c)));
+
+	atomic_init(&c->refs, 1);
+	c->n = 0;
+	return c;
+}
+
+static void chunk_put(struct chunk *c)
+{
+	if (atomic_fetch_sub(&c->refs, 1) != 1)
+		return;
+	for (uint32_t i = 0; i < c->n; i++)
+		held_put(c->v[i]);
+	free(c);
+}
+
+/* The chunk at k, to be changed: a copy takes its place when other sequences have it. */
+static struct chunk *chunk_own(struct sequence *s, uint32_t k)
+{
+	struct chunk *shared = s->chunks[k], *own;
+
+	if (atomic_load(&shared->refs) == 1)
+		return shared;
+	own = chunk_new();
+	own->n = shared->n;
+	for (uint32_t i = 0; i < shared->n; i++) {
+		atomic_fetch_add(&shared->v[i]->refs, 1);
+		own->v[i] = shared->v[i];
+	}
+	s->chunks[k] = own;
+	chunk_put(shared);
+	return own;
+}
+
+/* ---- sequences -------------------------------------------------------------------------- */
 
 typedef int order_fn(const struct istio_object *a, const struct istio_object *b);
 
@@ -54,7 +126,7 @@ static int key_order(const struct istio_object *a, const struct istio_object *b)
 	return order != 0 ? order : strcmp(a->name.s, b->name.s);
 }
 
-static int effect_order(const struct istio_object *a, const struct istio_object *b)
+int docset_order(const struct istio_object *a, const struct istio_object *b)
 {
 	int order = (int)a->kind - (int)b->kind;
 
@@ -65,90 +137,192 @@ static int effect_order(const struct istio_object *a, const struct istio_object 
 	return order != 0 ? order : strcmp(a->ns.s, b->ns.s);
 }
 
-/* Place of the first object that does not come before o. */
-static uint32_t lower_bound(struct held *const *v, uint32_t n, const struct istio_object *o,
-                            order_fn *order)
+/* Place of the first object that does not come before o; behind the last one there is none. */
+static struct place lower_bound(const struct sequence *s, const struct istio_object *o,
+                                order_fn *order)
 {
-	uint32_t low = 0;
+	uint32_t low = 0, high = s->n;
 
-	while (low < n) {
-		uint32_t mid = low + (n - low) / 2;
+	while (low < high) { /* the first chunk whose last object does not come before o */
+		uint32_t mid = low + (high - low) / 2;
+		const struct chunk *c = s->chunks[mid];
 
-		if (order(v[mid]->object, o) < 0)
+		if (order(c->v[c->n - 1]->object, o) < 0)
 			low = mid + 1;
 		else
-			n = mid;
+			high = mid;
 	}
-	return low;
+	struct place at = {low, 0};
+
+	if (low == s->n)
+		return at;
+	for (high = s->chunks[low]->n; at.i < high;) {
+		uint32_t mid = at.i + (high - at.i) / 2;
+
+		if (order(s->chunks[low]->v[mid]->object, o) < 0)
+			at.i = mid + 1;
+		else
+			high = mid;
+	}
+	return at;
 }
 
-static void insert_at(struct held **v, uint32_t n, uint32_t i, struct held *h)
+static void count_from(struct sequence *s, uint32_t k)
 {
-	memmove(&v[i + 1], &v[i], (n - i) * sizeof(struct held *));
-	v[i] = h;
+	for (; k < s->n; k++)
+		s->starts[k] = k ? s->starts[k - 1] + s->chunks[k - 1]->n : 0;
 }
 
-static void remove_at(struct held **v, uint32_t n, uint32_t i)
+static void sequence_reserve(struct sequence *s, uint32_t n)
 {
-	memmove(&v[i], &v[i + 1], (n - i - 1) * sizeof(struct held *));
-}
-
-static void reserve(struct docset *set, uint32_t n)
-{
-	if (n <= set->room)
+	if (n <= s->room)
 		return;
-	set->room = n < 16 ? 16 : n * 2;
-	set->by_key = reallocarray(set->by_key, set->room, sizeof(struct held *));
-	set->by_order = reallocarray(set->by_order, set->room, sizeof(struct held *));
-	if (!set->by_key || !set->by_order)
-		abort(); /* as arena.h says */
+	s->room = n < 16 ? 16 : n * 2;
+	s->chunks = must(reallocarray(s->chunks, s->room, sizeof(struct chunk *)));
+	s->starts = must(reallocarray(s->starts, s->room, sizeof(uint32_t)));
 }
 
-/* Take over one reference. The key must not be in the set. */
+static void insert_chunk(struct sequence *s, uint32_t k, struct chunk *c)
+{
+	sequence_reserve(s, s->n + 1);
+	memmove(&s->chunks[k + 1], &s->chunks[k], (s->n - k) * sizeof(struct chunk *));
+	s->chunks[k] = c;
+	s->n++;
+}
+
+/* A full chunk becomes two halves. */
+static void split_chunk(struct sequence *s, uint32_t k)
+{
+	struct chunk *c = chunk_own(s, k), *behind = chunk_new();
+	uint32_t half = c->n / 2;
+
+	behind->n = c->n - half;
+	memcpy(behind->v, &c->v[half], behind->n * sizeof(struct held *));
+	c->n = half;
+	insert_chunk(s, k + 1, behind);
+}
+
+/* Where o may be put in: makes room. Behind everything goes a chunk of its own when the last is full. */
+static struct place make_room(struct sequence *s, const struct istio_object *o, order_fn *order)
+{
+	struct place at = lower_bound(s, o, order);
+
+	if (at.chunk == s->n && s->n > 0 && s->chunks[s->n - 1]->n < CHUNK_OBJECTS)
+		return (struct place){s->n - 1, s->chunks[s->n - 1]->n};
+	if (at.chunk == s->n) {
+		insert_chunk(s, s->n, chunk_new());
+		return at;
+	}
+	if (s->chunks[at.chunk]->n < CHUNK_OBJECTS)
+		return at;
+	split_chunk(s, at.chunk);
+	return lower_bound(s, o, order);
+}
+
+static void sequence_insert(struct sequence *s, struct held *h, order_fn *order)
+{
+	struct place at = make_room(s, h->object, order);
+	struct chunk *c = chunk_own(s, at.chunk);
+
+	if (at.i > c->n)
+		at.i = c->n;
+	memmove(&c->v[at.i + 1], &c->v[at.i], (c->n - at.i) * sizeof(struct held *));
+	atomic_fetch_add(&h->refs, 1);
+	c->v[at.i] = h;
+	c->n++;
+	count_from(s, at.chunk);
+}
+
+static void sequence_remove(struct sequence *s, const struct held *h, order_fn *order)
+{
+	struct place at = lower_bound(s, h->object, order);
+	struct chunk *c = chunk_own(s, at.chunk);
+	struct held *gone = c->v[at.i];
+
+	memmove(&c->v[at.i], &c->v[at.i + 1], (c->n - at.i - 1) * sizeof(struct held *));
+	if (--c->n == 0) {
+		memmove(&s->chunks[at.chunk], &s->chunks[at.chunk + 1],
+		        (s->n - at.chunk - 1) * sizeof(struct chunk *));
+		s->n--;
+		chunk_put(c);
+	}
+	count_from(s, at.chunk);
+	held_put(gone);
+}
+
+static void sequence_copy(struct sequence *to, const struct sequence *from)
+{
+	sequence_reserve(to, from->n);
+	for (uint32_t k = 0; k < from->n; k++) {
+		atomic_fetch_add(&from->chunks[k]->refs, 1);
+		to->chunks[k] = from->chunks[k];
+		to->starts[k] = from->starts[k];
+	}
+	to->n = from->n;
+}
+
+static void sequence_fini(struct sequence *s)
+{
+	for (uint32_t k = 0; k < s->n; k++)
+		chunk_put(s->chunks[k]);
+	free(s->chunks);
+	free(s->starts);
+}
+
+static struct held *held_at(const struct sequence *s, uint32_t i)
+{
+	uint32_t low = 0, high = s->n;
+
+	while (low + 1 < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (s->starts[mid] <= i)
+			low = mid;
+		else
+			high = mid;
+	}
+	return s->chunks[low]->v[i - s->starts[low]];
+}
+
+/* ---- objects in a set ------------------------------------------------------------------- */
+
+/* The key must not be in the set. */
 static void insert(struct docset *set, struct held *h)
 {
-	reserve(set, set->n + 1);
-	insert_at(set->by_key, set->n, lower_bound(set->by_key, set->n, h->object, key_order), h);
-	insert_at(set->by_order, set->n,
-	          lower_bound(set->by_order, set->n, h->object, effect_order), h);
+	sequence_insert(&set->by_key, h, key_order);
+	sequence_insert(&set->by_order, h, docset_order);
 	set->n++;
 }
 
 static struct held *find(const struct docset *set, const struct istio_object *like)
 {
-	uint32_t i = lower_bound(set->by_key, set->n, like, key_order);
+	struct place at = lower_bound(&set->by_key, like, key_order);
 
-	return i < set->n && key_order(set->by_key[i]->object, like) == 0 ? set->by_key[i] : NULL;
+	if (at.chunk == set->by_key.n)
+		return NULL;
+	struct held *h = set->by_key.chunks[at.chunk]->v[at.i];
+
+	return key_order(h->object, like) == 0 ? h : NULL;
 }
 
 static void drop(struct docset *set, struct held *h)
 {
-	remove_at(set->by_key, set->n, lower_bound(set->by_key, set->n, h->object, key_order));
-	remove_at(set->by_order, set->n,
-	          lower_bound(set->by_order, set->n, h->object, effect_order));
+	sequence_remove(&set->by_order, h, docset_order);
+	sequence_remove(&set->by_key, h, key_order); /* may be the end of h */
 	set->n--;
-	held_put(h);
 }
 
 struct docset *docset_new(void)
 {
-	struct docset *set = calloc(1, sizeof(*set));
-
-	if (!set)
-		abort();
-	return set;
+	return must(calloc(1, sizeof(struct docset)));
 }
 
 struct docset *docset_copy(const struct docset *set)
 {
 	struct docset *copy = docset_new();
 
-	reserve(copy, set->n);
-	for (uint32_t i = 0; i < set->n; i++) {
-		atomic_fetch_add(&set->by_key[i]->refs, 1);
-		copy->by_key[i] = set->by_key[i];
-		copy->by_order[i] = set->by_order[i];
-	}
+	sequence_copy(&copy->by_key, &set->by_key);
+	sequence_copy(&copy->by_order, &set->by_order);
 	copy->n = set->n;
 	return copy;
 }
@@ -157,10 +331,8 @@ void docset_free(struct docset *set)
 {
 	if (!set)
 		return;
-	for (uint32_t i = 0; i < set->n; i++)
-		held_put(set->by_key[i]);
-	free(set->by_key);
-	free(set->by_order);
+	sequence_fini(&set->by_key);
+	sequence_fini(&set->by_order);
 	free(set);
 }
 
@@ -171,18 +343,30 @@ uint32_t docset_count(const struct docset *set)
 
 const struct istio_object *docset_at(const struct docset *set, uint32_t i)
 {
-	return set->by_order[i]->object;
+	return held_at(&set->by_order, i)->object;
+}
+
+/* Number of objects of the kinds below this one. */
+static uint32_t count_below(const struct docset *set, unsigned kind)
+{
+	uint32_t low = 0, high = set->n;
+
+	while (low < high) {
+		uint32_t mid = low + (high - low) / 2;
+
+		if (docset_at(set, mid)->kind < kind)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
 }
 
 uint32_t docset_range(const struct docset *set, enum istio_kind kind, uint32_t *n)
 {
-	uint32_t first = 0;
+	uint32_t first = count_below(set, kind);
 
-	while (first < set->n && docset_at(set, first)->kind < kind)
-		first++;
-	*n = 0;
-	while (first + *n < set->n && docset_at(set, first + *n)->kind == kind)
-		++*n;
+	*n = count_below(set, (unsigned)kind + 1) - first;
 	return first;
 }
 
@@ -210,17 +394,21 @@ bool docset_same(const struct istio_object *a, const struct istio_object *b)
 	return strcmp(a->canonical, b->canonical) == 0;
 }
 
-static int by_effect(const void *a, const void *b)
+/* Put the objects in order again: docset_stamp() has changed what the order goes by. */
+static void sort_by_order(struct docset *set)
 {
-	const struct held *const *x = a, *const *y = b;
+	struct sequence sorted = {0};
 
-	return effect_order((*x)->object, (*y)->object);
+	for (uint32_t i = 0; i < set->n; i++)
+		sequence_insert(&sorted, held_at(&set->by_key, i), docset_order);
+	sequence_fini(&set->by_order);
+	set->by_order = sorted;
 }
 
 void docset_stamp(struct docset *input, const struct docset *known, const char *now)
 {
 	for (uint32_t i = 0; i < input->n; i++) {
-		struct held *h = input->by_key[i];
+		struct held *h = held_at(&input->by_key, i);
 		const struct held *old = find(known, h->object);
 		const char *created = old ? old->object->created : h->object->created;
 
@@ -228,14 +416,13 @@ void docset_stamp(struct docset *input, const struct docset *known, const char *
 		if (strcmp(created, h->object->created) != 0)
 			istio_set_created(&h->arena, h->object, created);
 	}
-	if (input->n > 0)
-		qsort(input->by_order, input->n, sizeof(struct held *), by_effect);
+	sort_by_order(input);
 }
 
 void docset_apply(struct docset *into, const struct docset *from, enum docset_verb *verbs)
 {
 	for (uint32_t i = 0; i < from->n; i++) {
-		struct held *h = from->by_order[i], *old = find(into, h->object);
+		struct held *h = held_at(&from->by_order, i), *old = find(into, h->object);
 		enum docset_verb verb = DOCSET_CREATED;
 
 		if (old)
@@ -247,8 +434,50 @@ void docset_apply(struct docset *into, const struct docset *from, enum docset_ve
 			continue;
 		if (old)
 			drop(into, old);
-		atomic_fetch_add(&h->refs, 1);
 		insert(into, h);
+	}
+}
+
+/* Are both at the begin of a chunk that they share? */
+static bool same_chunk(const struct sequence *a, struct place x, const struct sequence *b,
+                       struct place y)
+{
+	return x.i == 0 && y.i == 0 && a->chunks[x.chunk] == b->chunks[y.chunk];
+}
+
+static void advance(const struct sequence *s, struct place *at)
+{
+	if (++at->i < s->chunks[at->chunk]->n)
+		return;
+	at->chunk++;
+	at->i = 0;
+}
+
+void docset_diff(const struct docset *was, const struct docset *is, docset_diff_fn *say, void *arg)
+{
+	const struct sequence *a = &was->by_order, *b = &is->by_order;
+	struct place x = {0, 0}, y = {0, 0};
+
+	while (x.chunk < a->n || y.chunk < b->n) {
+		if (x.chunk < a->n && y.chunk < b->n && same_chunk(a, x, b, y)) {
+			x.chunk++;
+			y.chunk++;
+			continue;
+		}
+		const struct istio_object *old =
+			x.chunk < a->n ? a->chunks[x.chunk]->v[x.i]->object : NULL;
+		const struct istio_object *now =
+			y.chunk < b->n ? b->chunks[y.chunk]->v[y.i]->object : NULL;
+		int order = !old ? 1 : !now ? -1 : old == now ? 0 : docset_order(old, now);
+
+		if (order <= 0)
+			advance(a, &x);
+		if (order >= 0)
+			advance(b, &y);
+		if (old != now && order <= 0)
+			say(arg, old, DOCSET_DELETED);
+		if (old != now && order >= 0)
+			say(arg, now, DOCSET_CREATED);
 	}
 }
 
@@ -286,7 +515,7 @@ static void read_object(struct docset *set, const struct tree_node *tree, const 
 		return;
 	}
 	h->arena = a;
-	atomic_init(&h->refs, 1);
+	atomic_init(&h->refs, 0);
 	insert(set, h);
 }
 

@@ -3,8 +3,9 @@
  * A set of Istio documents, keyed by (kind, namespace, name). What an apply reads, what the store
  * holds, and what the builder turns into a snapshot is a docset each.
  *
- * Objects are immutable and shared by count, so a copy of a set is cheap: change a copy, check it,
- * build from it, and throw it away or keep it. Counting is atomic; a set itself belongs to one
+ * Objects are immutable and shared by count, and so are the pieces of sets, so a copy of a set is cheap
+ * and so is a small change of a large one: change a copy, check it, build from it, and throw it away or
+ * keep it. Counting is atomic; a set itself belongs to one
  * thread at a time.
  */
 #ifndef WEIR_DOCSET_H
@@ -93,6 +94,18 @@ const struct istio_object *docset_at(const struct docset *set, uint32_t i);
 
 /** The first object of a kind in that order and how many there are, as indexes for docset_at(). */
 uint32_t docset_range(const struct docset *set, enum istio_kind kind, uint32_t *n);
+
+/** Which of two takes effect first (<0: a): the order of docset_at(). 0 only for two of one key. */
+int docset_order(const struct istio_object *a, const struct istio_object *b);
+
+/** An object that only the old set has (DOCSET_DELETED) or only the new one (DOCSET_CREATED). */
+typedef void docset_diff_fn(void *arg, const struct istio_object *o, enum docset_verb verb);
+
+/**
+ * What differs between two sets, in the order of effect. An object that was replaced is told twice, the old
+ * one first. Costs little when one is a changed copy of the other.
+ */
+void docset_diff(const struct docset *was, const struct docset *is, docset_diff_fn *say, void *arg);
 
 /** Find one object, or NULL. */
 const struct istio_object *docset_find(const struct docset *set, enum istio_kind kind,

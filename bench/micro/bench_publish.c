@@ -240,8 +240,8 @@ static int by_time(const void *a, const void *b)
 
 static void print_stages(const char *what, uint32_t n, double at[][STAGES])
 {
-	static const char *const names[STAGES] = {
-		"parse", "parse and apply", "build", "store", "free the old", "all of it"};
+	static const char *const names[STAGES] = {"parse", "parse and apply", "build",
+	                                          "store", "free the old",    "all of it"};
 
 	for (uint32_t s = 0; s < STAGES; s++) {
 		double v[CHANGES];

@@ -331,6 +331,133 @@ static void a_missing_file_is_an_error(void **state)
 	diag_fini(&diags);
 }
 
+/* ---- many sets that share their pieces --------------------------------------------------- */
+
+#define MODEL_NAMES 700 /* several chunks */
+#define MODEL_SETS  4
+
+/* What a set should hold: weight of name i, 0: not there. */
+struct model {
+	struct docset *set;
+	uint32_t weights[MODEL_NAMES];
+};
+
+static uint32_t rnd(uint64_t *state, uint32_t below)
+{
+	*state ^= *state << 13, *state ^= *state >> 7, *state ^= *state << 17;
+	return (uint32_t)(*state >> 33) % below;
+}
+
+static void model_put(struct model *m, uint32_t name, uint32_t weight)
+{
+	char text[256];
+
+	/* the age of some differs from the order of their names */
+	snprintf(text, sizeof(text),
+	         OBJECT("n%04u",
+	                ", creationTimestamp: \"2026-01-01T00:00:%02uZ\"") "1.1.1.1, weight: %u}\n",
+	         name, name % 7, weight);
+	struct docset *one = read_good(text);
+
+	docset_apply(m->set, one, NULL);
+	docset_free(one);
+	m->weights[name] = weight;
+}
+
+static void model_drop(struct model *m, uint32_t name)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "n%04u", name);
+	assert_int_equal(docset_delete(m->set, ISTIO_WORKLOAD_ENTRY, "default", text),
+	                 m->weights[name] != 0);
+	m->weights[name] = 0;
+}
+
+static void check_model(const struct model *m)
+{
+	uint32_t n = 0, of_kind;
+
+	for (uint32_t i = 0; i < MODEL_NAMES; i++) {
+		char text[16];
+
+		snprintf(text, sizeof(text), "n%04u", i);
+		const struct istio_object *o =
+			docset_find(m->set, ISTIO_WORKLOAD_ENTRY, "default", text);
+
+		assert_int_equal(o ? o->workload_entry->weight.v : 0, m->weights[i]);
+		n += m->weights[i] != 0;
+	}
+	assert_int_equal(docset_count(m->set), n);
+	assert_int_equal(docset_range(m->set, ISTIO_WORKLOAD_ENTRY, &of_kind), 0);
+	assert_int_equal(of_kind, n);
+	for (uint32_t i = 1; i < n; i++)
+		assert_true(docset_order(docset_at(m->set, i - 1), docset_at(m->set, i)) < 0);
+}
+
+struct seen {
+	int32_t change[MODEL_NAMES]; /* 1: came, -1: went, 0: both or neither */
+	uint32_t told;
+};
+
+static void see(void *arg, const struct istio_object *o, enum docset_verb verb)
+{
+	struct seen *seen = arg;
+
+	seen->change[atoi(o->name.s + 1)] += verb == DOCSET_CREATED ? 1 : -1;
+	seen->told++;
+}
+
+static void check_diff(const struct model *a, const struct model *b)
+{
+	struct seen seen = {0};
+	uint32_t least = 0;
+
+	docset_diff(a->set, b->set, see, &seen);
+	for (uint32_t i = 0; i < MODEL_NAMES; i++) {
+		assert_int_equal(seen.change[i], (b->weights[i] != 0) - (a->weights[i] != 0));
+		if (a->weights[i] != b->weights[i])
+			least += 1 + (a->weights[i] && b->weights[i]);
+	}
+	assert_true(seen.told >= least); /* the same weight may be another object */
+	seen.told = 0;
+	docset_diff(a->set, a->set, see, &seen);
+	assert_int_equal(seen.told, 0);
+}
+
+static void sets_that_share_are_still_their_own(void **state)
+{
+	static struct model models[MODEL_SETS];
+	uint64_t seed = 42;
+
+	(void)state;
+	memset(models, 0, sizeof(models));
+	for (uint32_t i = 0; i < MODEL_SETS; i++)
+		models[i].set = docset_new();
+	for (uint32_t step = 0; step < 6000; step++) {
+		struct model *m = &models[rnd(&seed, MODEL_SETS)];
+		const struct model *other = &models[rnd(&seed, MODEL_SETS)];
+
+		if (rnd(&seed, 100) == 0 && other != m) {
+			docset_free(m->set);
+			*m = *other;
+			m->set = docset_copy(other->set);
+		} else if (rnd(&seed, 3) == 0) {
+			model_drop(m, rnd(&seed, MODEL_NAMES));
+		} else {
+			model_put(m, rnd(&seed, MODEL_NAMES), 1 + rnd(&seed, 9));
+		}
+		if (step % 500 == 499) {
+			check_model(m);
+			check_diff(m, other);
+		}
+	}
+	for (uint32_t i = 0; i < MODEL_SETS; i++) {
+		check_model(&models[i]);
+		docset_free(models[i].set);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -342,6 +469,7 @@ int main(void)
 		cmocka_unit_test(objects_stand_alone),
 		cmocka_unit_test(directories_are_read_in_order_of_name),
 		cmocka_unit_test(a_pipe_in_a_directory_is_refused_at_once),
+		cmocka_unit_test(sets_that_share_are_still_their_own),
 		cmocka_unit_test(a_missing_file_is_an_error),
 	};
 
