@@ -3,15 +3,20 @@
  * Documents to snapshot: everything that Istio decides when it generates Envoy's configuration is
  * decided here, once, so that the workers only look up.
  *
- *   docset --+--> listeners and host names   build_hosts.c     2.5, 2.6, 2.7 of the routing language
+ *   docset --+--> listeners and bindings     build_plan.c      2.5, 2.6 of the routing language
+ *            +--> what speaks of whom        build_index.c
+ *            +--> host names                 build_hosts.c     2.7
  *            +--> clauses and their database build_match.c     2.2 to 2.4
  *            +--> actions and splits         build_route.c, build_split.c     2.1, 2.9 to 2.12
  *            +--> subsets and endpoints      build_upstream.c  2.8, 2.17
  *
+ * A snapshot is made of parts (part.h), and the next one takes over those whose documents are the same:
+ * one changed VirtualService costs its own routes and virtual hosts. docs/decisions/0050.
+ *
  * A build either gives a whole snapshot or none; the diagnostics say why, or what is doubtful in what
  * was built: an unknown gateway, destination or subset, rules that are never reached.
  *
- * Threads: one build at a time, in any thread. build_free() may run meanwhile in another.
+ * Threads: one build at a time, in any thread. build_free() of others may run meanwhile in another.
  */
 #ifndef WEIR_BUILD_H
 #define WEIR_BUILD_H
@@ -56,7 +61,7 @@ struct build_options {
 /**
  * Build a snapshot.
  *
- * @param docs        validated documents; not referred to after the return
+ * @param docs        validated documents; the snapshot keeps a copy of the set
  * @param o           options; likewise
  * @param hsdb        where databases come from; must outlive the snapshot
  * @param registry    where slots come from; must outlive the snapshot
@@ -67,6 +72,16 @@ struct build_options {
 struct snapshot *build_snapshot(const struct docset *docs, const struct build_options *o,
                                 struct hsdb *hsdb, struct registry *registry, uint64_t generation,
                                 struct diag_list *diags);
+
+/**
+ * Build the next snapshot from one: the same as build_snapshot() with its hsdb and registry would give,
+ * at the cost of what differs. With other options or Gateways everything is built.
+ *
+ * @param base  may be in use; shares parts with the new one afterwards, and either may be freed first
+ */
+struct snapshot *build_next(const struct snapshot *base, const struct docset *docs,
+                            const struct build_options *o, uint64_t generation,
+                            struct diag_list *diags);
 
 /** Free a snapshot that no worker uses any more: its slots may be used again. NULL is fine. */
 void build_free(struct snapshot *s);

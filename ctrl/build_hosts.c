@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Listeners, the host names on each, and which VirtualService serves which of them.
+ * The host names of each listener and what stands behind them.
  *
- *   Gateway servers (or the node's listeners)  --same address and port-->  listener
- *   server hosts x VirtualService hosts        --the more specific------>  host name
- *   host name                                  <--all that serve it, in document order
+ *   use (build_plan.c)  --same listener and name-->  host  --clauses-->  vhost  --row-->  table
  *
- * Then each host name's match blocks: those whose gateways and port apply here, nothing after a
- * VirtualService's first catch-all, and all catch-alls moved to the end.
+ * A host's match blocks: those of its uses, in document order, whose gateways and port apply here,
+ * nothing after a VirtualService's first catch-all, and all catch-alls moved to the end.
+ *
+ * A host is made anew when a use of it went or came. When as many names are served as before, a table
+ * is a copy with some rows changed.
  */
 #include "build_parts.h"
 #include "host.h"
@@ -15,297 +16,18 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 
-/* ---- plan ------------------------------------------------------------------------------- */
-
-/* A host name and whom it may come from. */
-struct server_host {
-	const char *ns; /* VirtualServices of this namespace only; NULL: any */
-	const char *name;
-};
-
-/* A Gateway server, or a listener of the node, which takes every host. */
-struct server {
-	const char *gateway; /* "namespace/name"; "" for one of the node */
-	bool https_redirect;
-	const struct server_host *hosts;
-	uint32_t n_hosts;
-	struct server *next;
-};
-
-/* One VirtualService on one host name of one listener. */
-struct use {
-	const struct service *service;
-	struct strmap gateways; /* through which it comes */
-	bool mesh;              /* bound without naming a gateway */
-	struct use *next;
-};
-
-struct plan_host {
-	const char *name;
-	const char *redirect_gateway; /* not NULL: everything goes to https */
-	struct use *uses, *last;
-	struct plan_host *next;
-};
-
-struct plan {
-	struct ip_addr addr;
-	uint16_t port;
-	const char *name;
-	struct server *servers, **last_server;
-	bool all_redirect;
-	struct strmap by_name; /* host name -> struct plan_host */
-	struct plan_host *hosts, **last_host;
-	uint32_t n_hosts;
-	struct plan *next;
-};
-
-/* A VirtualService with its names written out. */
-struct service {
-	const struct istio_object *o;
-	const char **hosts;
-	struct strmap gateways; /* "namespace/name" that it names */
-	bool mesh;
-	bool bound;  /* some listener is meant */
-	bool serves; /* some listener has one of its hosts */
-	struct service *next;
-};
-
-struct plans {
-	struct plan *first, **last;
-	uint32_t n;
-	struct service *services, **last_service;
-};
-
-/* ---- listeners -------------------------------------------------------------------------- */
-
-static struct plan *plan_for(struct build *b, struct plans *all, const struct ip_addr *addr,
-                             uint16_t port)
-{
-	struct ip_addr any = {0}, any_v4 = ip_from_v4(0);
-	const struct ip_addr *at = ip_eq(addr, &any_v4) ? &any : addr;
-
-	for (struct plan *p = all->first; p; p = p->next)
-		if (p->port == port && ip_eq(&p->addr, at))
-			return p;
-	struct plan *p = arena_alloc(&b->scratch, sizeof(*p));
-
-	p->addr = *at;
-	p->port = port;
-	p->last_server = &p->servers;
-	p->last_host = &p->hosts;
-	p->all_redirect = true;
-	*all->last = p;
-	all->last = &p->next;
-	all->n++;
-	return p;
-}
-
-static void add_server(struct plan *p, struct server *s, const char *name)
-{
-	if (!p->name)
-		p->name = name;
-	p->all_redirect = p->all_redirect && s->https_redirect;
-	*p->last_server = s;
-	p->last_server = &s->next;
-}
-
-static void plan_gateway_server(struct build *b, struct plans *all, const struct istio_object *o,
-                                const struct istio_server *from)
-{
-	const char *name = from->name.s ? from->name.s : from->port->name.s;
-	struct server *s = arena_alloc(&b->scratch, sizeof(*s));
-	struct server_host *hosts = arena_alloc(&b->scratch, from->hosts.n * sizeof(*hosts));
-	struct ip_addr addr = {0};
-
-	if (from->bind.s && !ip_parse(from->bind.s, &addr)) {
-		build_about(b, o);
-		diag_error(b->diags, from->bind.at, "BIND", "bind is %s; give an IP address",
-		           from->bind.s);
-		return;
-	}
-	for (uint32_t i = 0; i < from->hosts.n; i++) {
-		struct istio_server_host h =
-			istio_server_host(&b->scratch, from->hosts.v[i].s, o->ns.s);
-
-		hosts[i] = (struct server_host){h.ns, h.host};
-	}
-	s->gateway = arena_printf(&b->scratch, "%s/%s", o->ns.s, o->name.s);
-	s->https_redirect = from->tls && from->tls->https_redirect.v;
-	s->hosts = hosts;
-	s->n_hosts = from->hosts.n;
-	add_server(plan_for(b, all, &addr, (uint16_t)from->port->number.v), s,
-	           arena_printf(&b->scratch, "%s/%s", s->gateway, name ? name : ""));
-}
-
-static void plan_node_listener(struct build *b, struct plans *all, const struct build_listener *l)
-{
-	static const struct server_host every = {NULL, "*"};
-	struct server *s = arena_alloc(&b->scratch, sizeof(*s));
-
-	s->gateway = "";
-	s->hosts = &every;
-	s->n_hosts = 1;
-	add_server(plan_for(b, all, &l->addr, l->port), s, "weir.yaml");
-}
-
-static void plan_servers(struct build *b, struct plans *all)
-{
-	uint32_t n, first = docset_range(b->docs, ISTIO_GATEWAY, &n);
-
-	for (uint32_t i = first; i < first + n; i++) {
-		const struct istio_object *o = docset_at(b->docs, i);
-
-		for (uint32_t k = 0; k < o->gateway->servers.n; k++)
-			plan_gateway_server(b, all, o, &o->gateway->servers.v[k]);
-	}
-	for (uint32_t i = 0; n == 0 && i < b->o->n_listeners; i++)
-		plan_node_listener(b, all, &b->o->listeners[i]);
-}
-
-/* ---- VirtualServices -------------------------------------------------------------------- */
-
-static bool gateway_exists(const struct build *b, const struct istio_gateway_ref *r)
-{
-	return docset_find(b->docs, ISTIO_GATEWAY, r->ns, r->name) != NULL;
-}
-
-/* "namespace/name" of an item of gateways, or NULL for the mesh. Warns when there is no such one. */
-static const char *gateway_named(struct build *b, const struct istio_object *o,
-                                 const struct istio_text *item)
-{
-	struct istio_gateway_ref r;
-
-	if (!istio_gateway_ref(&b->scratch, item->s, o->ns.s, &r) || r.mesh)
-		return NULL;
-	if (!gateway_exists(b, &r) && build_first_time(b, item->at, "GATEWAY_UNKNOWN")) {
-		build_about(b, o);
-		diag_warn(b->diags, item->at, "GATEWAY_UNKNOWN",
-		          "there is no Gateway %s/%s; nothing is bound through it", r.ns, r.name);
-	}
-	return arena_printf(&b->scratch, "%s/%s", r.ns, r.name);
-}
-
-static void plan_service(struct build *b, struct plans *all, const struct istio_object *o)
-{
-	const struct istio_virtual_service *vs = o->virtual_service;
-	struct service *s = arena_alloc(&b->scratch, sizeof(*s));
-
-	s->o = o;
-	s->hosts = arena_alloc(&b->scratch, (vs->hosts.n + 1) * sizeof(*s->hosts));
-	for (uint32_t i = 0; i < vs->hosts.n; i++)
-		s->hosts[i] = host_expand(&b->scratch, vs->hosts.v[i].s, o->ns.s, b->domain);
-	s->mesh = vs->gateways.n == 0;
-	for (uint32_t i = 0; i < vs->gateways.n; i++) {
-		const char *gateway = gateway_named(b, o, &vs->gateways.v[i]);
-
-		if (gateway)
-			strmap_put(&s->gateways, &b->scratch, gateway, s);
-		else
-			s->mesh = true;
-	}
-	s->mesh = s->mesh && !b->o->strict_gateways;
-	*all->last_service = s;
-	all->last_service = &s->next;
-}
-
-static struct plan_host *host_for(struct build *b, struct plan *p, const char *name)
-{
-	struct plan_host *h = strmap_get(&p->by_name, name);
-
-	if (h)
-		return h;
-	h = arena_alloc(&b->scratch, sizeof(*h));
-	h->name = name;
-	strmap_put(&p->by_name, &b->scratch, name, h);
-	*p->last_host = h;
-	p->last_host = &h->next;
-	p->n_hosts++;
-	return h;
-}
-
-/* A VirtualService comes once to a host name, whatever the number of servers it comes through. */
-static void add_use(struct build *b, struct plan_host *h, struct service *s,
-                    const struct server *from)
-{
-	if (!h->last || h->last->service != s) {
-		struct use *u = arena_alloc(&b->scratch, sizeof(*u));
-
-		u->service = s;
-		*(h->last ? &h->last->next : &h->uses) = u;
-		h->last = u;
-	}
-	h->last->mesh = h->last->mesh || s->mesh;
-	if (*from->gateway)
-		strmap_put(&h->last->gateways, &b->scratch, from->gateway, s);
-	s->serves = true;
-}
-
-static void bind_to_server(struct build *b, struct plan *p, struct service *s,
-                           const struct server *from)
-{
-	const struct istio_virtual_service *vs = s->o->virtual_service;
-
-	s->bound = true;
-	for (uint32_t i = 0; i < from->n_hosts; i++) {
-		const struct server_host *sh = &from->hosts[i];
-
-		if (sh->ns && strcmp(sh->ns, s->o->ns.s) != 0)
-			continue;
-		for (uint32_t k = 0; k < vs->hosts.n; k++) {
-			const char *name = host_intersect(sh->name, s->hosts[k]);
-
-			if (!name)
-				continue;
-			struct plan_host *h = host_for(b, p, name);
-
-			if (from->https_redirect && !p->all_redirect)
-				h->redirect_gateway = from->gateway;
-			add_use(b, h, s, from);
-		}
-	}
-}
-
-static void bind_service(struct build *b, struct plan *p, struct service *s)
-{
-	for (const struct server *from = p->servers; from; from = from->next)
-		if (s->mesh || strmap_get(&s->gateways, from->gateway))
-			bind_to_server(b, p, s, from);
-}
-
-/* Hosts of a server with tls.httpsRedirect answer without any VirtualService. */
-static void plan_redirects(struct build *b, struct plan *p)
-{
-	for (const struct server *from = p->servers; from; from = from->next)
-		for (uint32_t i = 0; from->https_redirect && i < from->n_hosts; i++)
-			host_for(b, p, from->hosts[i].name)->redirect_gateway = from->gateway;
-}
-
-static void say_unserved(struct build *b, const struct plans *all)
-{
-	for (const struct service *s = all->services; s; s = s->next) {
-		const struct istio_virtual_service *vs = s->o->virtual_service;
-
-		if (s->serves || vs->http.n == 0)
-			continue;
-		build_about(b, s->o);
-		if (s->bound)
-			diag_warn(b->diags, vs->hosts.at, "HOST_NOT_SERVED",
-			          "no server of its gateways has any of these hosts; the rules are "
-			          "not used");
-		else if (vs->gateways.n == 0 && b->o->strict_gateways)
-			diag_warn(b->diags, vs->at, "GATEWAYS_MISSING",
-			          "it names no gateway, and strict_gateways is set; the rules are "
-			          "not "
-			          "used");
-		else if (all->n == 0)
-			diag_warn(b->diags, vs->at, "NO_LISTENER",
-			          "there is no listener to bind it to; the rules are not used");
-	}
-}
-
 /* ---- match blocks ----------------------------------------------------------------------- */
 
-static bool applies(struct build *b, const struct use *u, const struct istio_http_match *m,
+static bool comes_through(const struct build_use *u, const char *gateway)
+{
+	const struct build_text *t = u->gateways;
+
+	while (t && strcmp(t->text, gateway) != 0)
+		t = t->next;
+	return t != NULL;
+}
+
+static bool applies(struct build *b, const struct build_use *u, const struct istio_http_match *m,
                     uint16_t port)
 {
 	if (m->port.set && m->port.v != port)
@@ -313,9 +35,9 @@ static bool applies(struct build *b, const struct use *u, const struct istio_htt
 	if (m->gateways.n == 0)
 		return true;
 	for (uint32_t i = 0; i < m->gateways.n; i++) {
-		const char *gateway = gateway_named(b, u->service->o, &m->gateways.v[i]);
+		const char *gateway = build_gateway_named(b, u->unit->o, &m->gateways.v[i]);
 
-		if (gateway ? strmap_get(&u->gateways, gateway) != NULL : u->mesh)
+		if (gateway ? comes_through(u, gateway) : u->mesh)
 			return true;
 	}
 	return false;
@@ -337,14 +59,14 @@ static void add_block(struct build *b, struct build_blocks *out, struct build_bl
 }
 
 /* Returns whether a catch-all ended it: Istio drops the rest of the VirtualService. */
-static bool add_rule(struct build *b, const struct use *u, uint32_t index, uint16_t port,
+static bool add_rule(struct build *b, const struct build_use *u, uint32_t index, uint16_t port,
                      struct build_blocks *out)
 {
-	const struct istio_object *o = u->service->o;
+	const struct istio_object *o = u->unit->o;
 	const struct istio_http_route *rule = &o->virtual_service->http.v[index];
 
 	if (rule->match.n == 0) {
-		add_block(b, out, (struct build_block){o, rule, NULL, index, false});
+		add_block(b, out, (struct build_block){o, u->unit, rule, NULL, index, false});
 		return true;
 	}
 	for (uint32_t i = 0; i < rule->match.n; i++) {
@@ -352,7 +74,7 @@ static bool add_rule(struct build *b, const struct use *u, uint32_t index, uint1
 
 		if (!applies(b, u, m, port))
 			continue;
-		add_block(b, out, (struct build_block){o, rule, m, index, false});
+		add_block(b, out, (struct build_block){o, u->unit, rule, m, index, false});
 		if (out->v[out->n - 1].catch_all)
 			return true;
 	}
@@ -371,12 +93,13 @@ static struct build_blocks catch_alls_last(struct build *b, const struct build_b
 	return out;
 }
 
-static struct build_blocks blocks_of(struct build *b, const struct plan_host *h, uint16_t port)
+static struct build_blocks blocks_of(struct build *b, const struct build_host *h, uint16_t port)
 {
 	struct build_blocks all = {0};
 
-	for (const struct use *u = h->uses; u; u = u->next) {
-		uint32_t n = u->service->o->virtual_service->http.n;
+	for (uint32_t k = 0; k < h->n_uses; k++) {
+		const struct build_use *u = h->uses[k];
+		uint32_t n = u->unit->o->virtual_service->http.n;
 
 		for (uint32_t i = 0; i < n; i++)
 			if (add_rule(b, u, i, port, &all))
@@ -387,52 +110,342 @@ static struct build_blocks blocks_of(struct build *b, const struct plan_host *h,
 
 /* ---- virtual hosts ---------------------------------------------------------------------- */
 
-static const struct vhost *make_vhost(struct build *b, const struct plan_host *h, uint16_t port)
+static struct vhost *vhost_new(struct build *b, const struct build_host *h)
 {
 	struct vhost *v = heap_alloc(b->heap, sizeof(*v));
 
-	v->name = build_str(b, h->name);
-	if (h->redirect_gateway) {
-		struct clause *c = heap_alloc(b->heap, sizeof(*c));
+	v->name = (struct str){h->name, (uint32_t)strlen(h->name)};
+	return v;
+}
 
-		c->route = build_https_redirect(b, h->redirect_gateway);
-		v->clauses = c;
-		v->n_clauses = 1;
-		return v;
-	}
+static const struct vhost *make_redirect(struct build *b, const struct build_host *h,
+                                         const char *gateway)
+{
+	struct vhost *v = vhost_new(b, h);
+	struct clause *c = heap_alloc(b->heap, sizeof(*c));
+
+	c->route = build_https_redirect(b, gateway);
+	v->clauses = c;
+	v->n_clauses = 1;
+	return v;
+}
+
+/* The gateway that sends everything to https: the plan's, else of the last use that comes so. */
+static const char *redirect_of(const struct build_host *h)
+{
+	const char *redirect = h->redirect;
+
+	for (uint32_t i = 0; i < h->n_uses && !h->redirect; i++)
+		if (h->uses[i]->redirect)
+			redirect = h->uses[i]->redirect;
+	return redirect;
+}
+
+static const struct vhost *make_vhost(struct build *b, const struct build_host *h, uint16_t port)
+{
+	const char *redirect = redirect_of(h);
+
+	if (redirect)
+		return make_redirect(b, h, redirect);
 	struct build_blocks blocks = blocks_of(b, h, port);
 
 	if (blocks.n == 0)
 		return NULL; /* Istio makes no virtual host of it: 404 */
-	if (h->uses != h->last)
+	struct vhost *v = vhost_new(b, h);
+
+	if (h->n_uses > 1)
 		build_shadow(b, &blocks, h->name);
 	build_clauses(b, &blocks, port, v);
 	return v;
 }
 
+/* The name in the listener's table: a suffix without the star, an IPv6 address with brackets. */
+static struct str row_name(struct build *b, const char *name)
+{
+	if (host_is_wildcard(name))
+		return (struct str){name + 1, (uint32_t)strlen(name + 1)};
+	return strchr(name, ':') ? build_printf(b, "[%s]", name)
+	                         : (struct str){name, (uint32_t)strlen(name)};
+}
+
+/* ---- what is touched -------------------------------------------------------------------- */
+
+/* A host name that a use came to or went from. */
+struct touched {
+	struct touched *next;
+	const char *key;
+	uint32_t listener;
+	const struct build_host *was; /* or NULL */
+	const struct build_host *now; /* or NULL: nobody comes to it any more */
+	const char *redirect;         /* as of build_host */
+	const struct build_use **uses;
+	uint32_t n, cap;
+};
+
+struct touches {
+	struct strmap by_key;
+	struct touched *first, **last;
+};
+
+static void add_use(struct build *b, struct touched *t, const struct build_use *u)
+{
+	if (t->n == t->cap) {
+		uint32_t cap = t->cap ? t->cap * 2 : 4;
+		const struct build_use **v =
+			arena_alloc(&b->scratch, cap * sizeof(const struct build_use *));
+
+		if (t->n > 0)
+			memcpy(v, t->uses, t->n * sizeof(const struct build_use *));
+		t->uses = v;
+		t->cap = cap;
+	}
+	t->uses[t->n++] = u;
+}
+
+/* Begins with the uses that stay. key: kept by reference. */
+static struct touched *touch(struct build *b, struct touches *all, const char *key,
+                             uint32_t listener)
+{
+	struct touched *t = strmap_get(&all->by_key, key);
+
+	if (t)
+		return t;
+	t = arena_alloc(&b->scratch, sizeof(*t));
+	t->key = key;
+	t->listener = listener;
+	t->was = build_get(b, BUILD_HOSTS, key);
+	t->redirect = t->was ? t->was->redirect : NULL;
+	for (uint32_t i = 0; t->was && i < t->was->n_uses; i++)
+		if (!strmap_get(&b->went, t->was->uses[i]->unit->part.key))
+			add_use(b, t, t->was->uses[i]);
+	strmap_put(&all->by_key, &b->scratch, key, t);
+	*all->last = t;
+	all->last = &t->next;
+	return t;
+}
+
+struct let_go {
+	struct build *b;
+	struct part **clusters; /* that lost a use */
+	uint32_t n, cap;
+};
+
+static void let_go_of(void *arg, struct part *held)
+{
+	struct let_go *l = arg;
+	struct build *b = l->b;
+
+	if (build_get(b, BUILD_CLUSTERS, held->key) != held)
+		return; /* the plan */
+	partmap_use(&b->world->maps[BUILD_CLUSTERS], held->key, -1);
+	if (l->n == l->cap) {
+		uint32_t cap = l->cap ? l->cap * 2 : 16;
+		struct part **v = arena_alloc(&b->scratch, cap * sizeof(struct part *));
+
+		if (l->n > 0)
+			memcpy(v, l->clusters, l->n * sizeof(struct part *));
+		l->clusters = v;
+		l->cap = cap;
+	}
+	l->clusters[l->n++] = held;
+}
+
+static void touch_uses(struct build *b, struct touches *all, const struct build_unit *unit,
+                       enum docset_verb verb)
+{
+	for (const struct build_use *u = unit->uses; u; u = u->next) {
+		struct touched *t = touch(b, all, u->key, u->listener);
+
+		if (verb == DOCSET_CREATED)
+			add_use(b, t, u);
+	}
+}
+
+/* The units that went; their clusters and the keys of their uses are the base's, which stays. */
+static void touch_gone(struct build *b, struct touches *all, struct let_go *l)
+{
+	for (uint32_t i = 0; i < b->gone.n; i++) {
+		const struct istio_object *o = b->gone.v[i];
+		const char *key = arena_printf(&b->scratch, "%s/%s", o->ns.s, o->name.s);
+		const struct build_unit *unit = build_get(b, BUILD_UNITS, key);
+
+		part_each_held(&unit->part, let_go_of, l);
+		touch_uses(b, all, unit, DOCSET_DELETED);
+		build_remove(b, BUILD_UNITS, key);
+	}
+}
+
+static void touch_come(struct build *b, struct touches *all)
+{
+	for (uint32_t i = 0; i < b->come.n; i++) {
+		struct build_unit *unit = build_unit(b, b->come.v[i]);
+
+		build_put(b, BUILD_UNITS, &unit->part);
+		touch_uses(b, all, unit, DOCSET_CREATED);
+	}
+}
+
+static void drop_cluster(struct build *b, const char *key)
+{
+	build_remove(b, BUILD_NAMED, key);
+	build_remove(b, BUILD_CLUSTERS, key);
+}
+
+/* Clusters of dirty hosts must not be found again: whoever used one has let go of it. */
+static void drop_dirty(struct build *b, const struct let_go *l)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct build_cluster *c = (void *)l->clusters[i];
+
+		if (!strmap_get(&b->dirty, c->host) ||
+		    build_get(b, BUILD_CLUSTERS, c->part.key) != c)
+			continue;
+		if (partmap_use(&b->world->maps[BUILD_CLUSTERS], c->part.key, 0) > 0)
+			b->again = true;
+		drop_cluster(b, c->part.key);
+	}
+}
+
+static void drop_unused(struct build *b, const struct let_go *l)
+{
+	for (uint32_t i = 0; i < l->n; i++) {
+		const struct part *p = l->clusters[i];
+
+		if (build_get(b, BUILD_CLUSTERS, p->key) == p &&
+		    partmap_use(&b->world->maps[BUILD_CLUSTERS], p->key, 0) == 0)
+			drop_cluster(b, p->key);
+	}
+}
+
+/* ---- hosts ------------------------------------------------------------------------------ */
+
+static int by_document(const void *a, const void *b)
+{
+	const struct build_use *const *x = a, *const *y = b;
+
+	return docset_order((*x)->unit->o, (*y)->unit->o);
+}
+
+static void make_host(struct build *b, struct touched *t, uint16_t port)
+{
+	struct build_host *h;
+
+	if (t->n == 0 && !t->redirect) {
+		build_remove(b, BUILD_HOSTS, t->key);
+		return;
+	}
+	if (t->n > 1)
+		qsort(t->uses, t->n, sizeof(const struct build_use *), by_document);
+	h = build_part(b, sizeof(*h), t->key, 1024);
+	struct build_frame was = build_enter_all(b, &h->part);
+
+	h->listener = t->listener;
+	h->name = strchr(h->part.key, ':') + 1;
+	h->redirect = t->redirect;
+	h->n_uses = t->n;
+	h->uses = heap_alloc(b->heap, t->n * sizeof(const struct build_use *));
+	if (t->redirect)
+		part_hold(&h->part, (struct part *)b->world->plan);
+	for (uint32_t i = 0; i < t->n; i++) {
+		h->uses[i] = t->uses[i];
+		part_hold(&h->part, &t->uses[i]->unit->part);
+	}
+	h->row = row_name(b, h->name);
+	h->vhost = make_vhost(b, h, port);
+	build_leave(b, was);
+	/* Then rules of a VirtualService that stays are used now, or were: its unit is not what it was. */
+	if (t->was && !redirect_of(t->was) != !redirect_of(h))
+		b->again = true;
+	build_put(b, BUILD_HOSTS, &h->part);
+	t->now = h;
+}
+
+/* ---- tables ----------------------------------------------------------------------------- */
+
 struct rows {
 	struct host_row *v;
 	uint32_t mask;
+	uint32_t n;
 };
 
-static struct rows rows_new(struct build *b, uint32_t n)
+/* The table of a listener while it is made. */
+struct table {
+	struct rows exact, suffix;
+	const struct vhost *any;
+	bool reshape; /* another number of names than in the base, or other ones */
+};
+
+static struct rows rows_new(struct heap *heap, uint32_t n)
 {
 	struct rows r = {.mask = 1};
 
 	while (r.mask < n * 2)
 		r.mask = r.mask * 2 + 1;
-	r.v = heap_alloc(b->heap, ((size_t)r.mask + 1) * sizeof(*r.v));
+	r.v = heap_alloc(heap, ((size_t)r.mask + 1) * sizeof(*r.v));
 	return r;
 }
 
-static void rows_add(struct rows *r, struct str name, const struct vhost *v)
+static void rows_add(struct rows *r, const struct build_host *h)
 {
-	uint64_t hash = host_hash(name);
+	uint64_t hash = host_hash(h->row);
 	uint32_t i = (uint32_t)hash & r->mask;
 
 	while (r->v[i].vhost)
 		i = (i + 1) & r->mask;
-	r->v[i] = (struct host_row){hash, name, v};
+	r->v[i] = (struct host_row){hash, h->row, h->vhost};
+}
+
+/* The row of this name is there. */
+static void rows_change(struct rows *r, const struct build_host *h)
+{
+	uint64_t hash = host_hash(h->row);
+	uint32_t i = (uint32_t)hash & r->mask;
+
+	while (r->v[i].hash != hash || !str_eq_nocase(r->v[i].name, h->row))
+		i = (i + 1) & r->mask;
+	r->v[i] = (struct host_row){hash, h->row, h->vhost};
+}
+
+static struct rows rows_copy(struct heap *heap, const struct host_row *v, uint32_t mask)
+{
+	struct rows r = {.mask = mask, .n = v != NULL};
+	size_t bytes = ((size_t)mask + 1) * sizeof(*v);
+
+	if (v)
+		r.v = memcpy(heap_alloc(heap, bytes), v, bytes);
+	return r;
+}
+
+static bool is_any(const struct build_host *h)
+{
+	return strcmp(h->name, "*") == 0;
+}
+
+static struct rows *rows_of(struct table *t, const struct build_host *h)
+{
+	return host_is_wildcard(h->name) ? &t->suffix : &t->exact;
+}
+
+static void count_row(void *arg, struct part *p)
+{
+	const struct build_host *h = (void *)p;
+	struct table *t = (struct table *)arg + h->listener;
+
+	if (t->reshape && h->vhost && !is_any(h))
+		rows_of(t, h)->n++;
+}
+
+static void add_row(void *arg, struct part *p)
+{
+	const struct build_host *h = (void *)p;
+	struct table *t = (struct table *)arg + h->listener;
+
+	if (!t->reshape || !h->vhost)
+		return;
+	if (is_any(h))
+		t->any = h->vhost;
+	else
+		rows_add(rows_of(t, h), h);
 }
 
 static int longest_first(const void *a, const void *b)
@@ -441,9 +454,9 @@ static int longest_first(const void *a, const void *b)
 }
 
 /* The distinct lengths of the suffixes, longest first. */
-static void set_suffix_lens(struct build *b, const struct rows *suffix, struct host_table *t)
+static void set_suffix_lens(struct heap *heap, const struct rows *suffix, struct host_table *t)
 {
-	uint16_t *lens = heap_alloc(b->heap, ((size_t)suffix->mask + 1) * sizeof(*lens));
+	uint16_t *lens = heap_alloc(heap, ((size_t)suffix->mask + 1) * sizeof(*lens));
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i <= suffix->mask; i++)
@@ -456,67 +469,119 @@ static void set_suffix_lens(struct build *b, const struct rows *suffix, struct h
 	t->suffix_lens = lens;
 }
 
-/* A Host with an IPv6 address has brackets. */
-static struct str exact_name(struct build *b, const char *name)
+static void set_table(struct heap *heap, const struct table *from, struct host_table *t)
 {
-	return strchr(name, ':') ? build_printf(b, "[%s]", name) : build_str(b, name);
+	t->any = from->any;
+	if (from->exact.n > 0) {
+		t->exact = from->exact.v;
+		t->exact_mask = from->exact.mask;
+	}
+	if (from->suffix.n > 0) {
+		t->suffix = from->suffix.v;
+		t->suffix_mask = from->suffix.mask;
+		set_suffix_lens(heap, &from->suffix, t);
+	}
 }
 
-static void set_hosts(struct build *b, const struct plan *p, struct host_table *t)
+/* From all hosts, for the tables that have other names than before. */
+static void fill_tables(struct build *b, struct table *tables, uint32_t n)
 {
-	struct rows exact = rows_new(b, p->n_hosts), suffix = rows_new(b, p->n_hosts);
-	uint32_t n_exact = 0, n_suffix = 0;
+	struct partmap *hosts = &b->world->maps[BUILD_HOSTS];
+	struct heap *heap = b->world->heap;
+	bool any = false;
 
-	for (const struct plan_host *h = p->hosts; h; h = h->next) {
-		const struct vhost *v = make_vhost(b, h, p->port);
+	for (uint32_t i = 0; i < n; i++)
+		any = any || tables[i].reshape;
+	if (!any)
+		return;
+	partmap_each(hosts, count_row, tables);
+	for (uint32_t i = 0; i < n; i++) {
+		struct table *t = &tables[i];
+		uint32_t n_exact = t->exact.n, n_suffix = t->suffix.n;
 
-		if (!v)
+		if (!t->reshape)
 			continue;
-		if (strcmp(h->name, "*") == 0) {
-			t->any = v;
-		} else if (host_is_wildcard(h->name)) {
-			rows_add(&suffix, build_str(b, h->name + 1), v);
-			n_suffix++;
-		} else {
-			rows_add(&exact, exact_name(b, h->name), v);
-			n_exact++;
-		}
+		t->exact = rows_new(heap, n_exact);
+		t->suffix = rows_new(heap, n_suffix);
+		t->exact.n = n_exact;
+		t->suffix.n = n_suffix;
 	}
-	if (n_exact > 0) {
-		t->exact = exact.v;
-		t->exact_mask = exact.mask;
+	partmap_each(hosts, add_row, tables);
+}
+
+/* From the base's. */
+static void change_tables(struct build *b, struct table *tables, uint32_t n,
+                          const struct touched *first)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		const struct host_table *was = b->base ? &b->base->listeners[i].hosts : NULL;
+		struct table *t = &tables[i];
+
+		if (t->reshape || !was)
+			continue;
+		t->exact = rows_copy(b->world->heap, was->exact, was->exact_mask);
+		t->suffix = rows_copy(b->world->heap, was->suffix, was->suffix_mask);
+		t->any = was->any;
 	}
-	if (n_suffix > 0) {
-		t->suffix = suffix.v;
-		t->suffix_mask = suffix.mask;
-		set_suffix_lens(b, &suffix, t);
+	for (const struct touched *c = first; c; c = c->next) {
+		struct table *t = &tables[c->listener];
+
+		if (t->reshape || !c->now || !c->now->vhost)
+			continue;
+		if (is_any(c->now))
+			t->any = c->now->vhost;
+		else
+			rows_change(rows_of(t, c->now), c->now);
 	}
 }
 
-void build_listeners(struct build *b, struct snapshot *s)
+static void make_hosts(struct build *b, const struct listener *listeners, struct table *tables,
+                       struct touched *first)
 {
-	struct plans all = {.last = &all.first, .last_service = &all.services};
-	uint32_t n, first = docset_range(b->docs, ISTIO_VIRTUAL_SERVICE, &n);
+	for (struct touched *t = first; t; t = t->next) {
+		bool served = t->was && t->was->vhost;
 
-	plan_servers(b, &all);
-	for (uint32_t i = first; i < first + n; i++)
-		plan_service(b, &all, docset_at(b->docs, i));
-	struct listener *listeners = heap_alloc(b->heap, all.n * sizeof(*listeners));
-
-	for (struct plan *p = all.first; p; p = p->next) {
-		struct listener *l = &listeners[s->n_listeners++];
-
-		for (struct service *v = all.services; v; v = v->next)
-			bind_service(b, p, v);
-		if (!p->all_redirect)
-			plan_redirects(b, p);
-		l->addr = p->addr;
-		l->port = htons(p->port);
-		l->accept_http10 = b->o->accept_http10;
-		l->https_redirect = p->all_redirect;
-		l->name = build_str(b, p->name);
-		set_hosts(b, p, &l->hosts);
+		make_host(b, t, ntohs(listeners[t->listener].port));
+		if (served != (t->now && t->now->vhost))
+			tables[t->listener].reshape = true;
 	}
+}
+
+/* Hosts of a server with tls.httpsRedirect answer without any VirtualService. */
+static void touch_redirect(struct build *b, void *arg, uint32_t listener, const char *host,
+                           const char *gateway)
+{
+	const char *key = arena_printf(&b->scratch, "%u:%s", listener, host);
+
+	touch(b, arg, key, listener)->redirect = gateway;
+}
+
+void build_hosts(struct build *b, struct snapshot *s)
+{
+	struct touches touches = {.last = &touches.first};
+	struct let_go let_go = {.b = b};
+	struct build_plan *plan = b->world->plan;
+
+	if (!plan)
+		b->world->plan = plan = build_plan(b);
+	if (!b->was)
+		build_plan_redirects(b, plan, touch_redirect, &touches);
+	touch_gone(b, &touches, &let_go);
+	touch_come(b, &touches);
+	drop_dirty(b, &let_go);
+
+	uint32_t n = build_plan_listeners(plan);
+	struct listener *listeners = heap_alloc(b->world->heap, n * sizeof(*listeners));
+	struct table *tables = arena_alloc(&b->scratch, n * sizeof(*tables));
+
+	for (uint32_t i = 0; i < n; i++)
+		build_plan_listener(b, plan, i, &listeners[i]);
+	make_hosts(b, listeners, tables, touches.first);
+	drop_unused(b, &let_go);
+	fill_tables(b, tables, n);
+	change_tables(b, tables, n, touches.first);
+	for (uint32_t i = 0; i < n; i++)
+		set_table(b->world->heap, &tables[i], &listeners[i].hosts);
 	s->listeners = listeners;
-	say_unserved(b, &all);
+	s->n_listeners = n;
 }

@@ -4,46 +4,157 @@
 #define WEIR_BUILD_PARTS_H
 
 #include "build.h"
-#include "heap.h"
+#include "part.h"
 #include "strmap.h"
 
-/* What a snapshot holds outside its heap, to give back. Lives in the heap. */
-struct build_owner {
-	struct heap *heap;
-	struct hsdb *hsdb;
-	struct registry *registry;
-	struct held_slot *slots;
-	struct held_db *dbs;
+/*
+ * What a snapshot is made of, by key. Keys of different kinds differ: services are host names, units
+ * have a '/', hosts begin with the listener's number and a ':'.
+ */
+enum build_kind {
+	BUILD_SERVICES,  /* struct build_list: host -> ServiceEntry objects that name it */
+	BUILD_RULES,     /* struct build_list: host or pattern -> DestinationRule objects */
+	BUILD_WORKLOADS, /* struct build_list: "ns/", "ns/key=value" -> WorkloadEntry objects */
+	BUILD_CLUSTERS,  /* struct build_cluster: "outbound|port|subset|host"; used by units */
+	BUILD_NAMED,     /* those of the clusters with endpoints that DNS gives */
+	BUILD_UNITS,     /* struct build_unit: "namespace/name" of a VirtualService */
+	BUILD_HOSTS,     /* struct build_host: "listener:host" */
+	BUILD_TALKERS,   /* those of all that have something to say: diags */
+	BUILD_KINDS,
 };
 
-/* Services, rules and workloads by name; see build_upstream.c. */
-struct build_upstream {
-	struct strmap services; /* host -> struct service */
-	struct strmap rules;    /* exact host -> struct rule_list */
-	struct rule_list *wild; /* wildcard hosts */
-	struct strmap
-		workloads;     /* "namespace/" and "namespace/key=value" -> struct workload_list */
-	struct strmap subsets; /* cluster name -> struct subset */
-	struct strmap unresolved; /* cluster names that wait for a resolver */
-	bool indexed;             /* the maps above were filled */
+/* Objects that say something about one key, in the order of effect. */
+struct build_list {
+	struct part part;
+	bool services; /* of BUILD_SERVICES */
+	uint32_t n, room;
+	const struct istio_object **v;
+};
+
+/* A subset of a host on a port, with what it was made from that is in no document. */
+struct build_cluster {
+	struct part part;
+	struct subset subset;
+	const char *host;
+	bool waits; /* there was no resolver yet */
+	struct build_asked *asked;
+};
+
+/* An answer of the resolver. */
+struct build_asked {
+	struct build_asked *next;
+	const char *name;
+	uint32_t n;
+	struct ip_addr *addrs;
+};
+
+/* A route that was made of a rule; by_port: for requests that arrive on this port only. */
+struct build_made {
+	struct build_made *next;
+	const struct route *route;
+	bool by_port;
+	uint16_t port;
+};
+
+struct build_text {
+	struct build_text *next;
+	const char *text;
+};
+
+/*
+ * A VirtualService and the routes of its rules. Depends on the object, the plan and the clusters of its
+ * destinations; it holds the latter two.
+ */
+struct build_unit {
+	struct part part;
+	const struct istio_object *o;
+	struct build_use *uses;
+	struct build_made **made;        /* [number of rules] */
+	struct build_text *destinations; /* hosts, each once */
+};
+
+/* A VirtualService on one host name of one listener. Lives in the unit. */
+struct build_use {
+	struct build_use *next;
+	struct build_unit *unit;
+	const char *key; /* "listener:host" */
+	uint32_t listener;
+	struct build_text *gateways; /* through which it comes */
+	bool mesh;                   /* bound without naming a gateway */
+	const char *redirect;        /* not NULL: gateway that sends everything to https */
+};
+
+/* A host name of a listener. Depends on the uses and the plan; holds their units. */
+struct build_host {
+	struct part part;
+	uint32_t listener;
+	const char *name;     /* pattern */
+	const char *redirect; /* gateway of the plan that sends everything to https, or NULL */
+	uint32_t n_uses;
+	const struct build_use **uses; /* in document order */
+	const struct vhost *vhost;     /* NULL: nothing applies */
+	struct str row;                /* name in the listener's table */
+};
+
+/* Hyperscan's scratch space, one a worker, for the databases of a snapshot and maybe more. */
+struct build_scratch {
+	struct part part;
+	uint32_t n;
+	struct hs_scratch *v[WEIR_WORKERS_MAX];
+};
+
+struct build_plan;
+
+/* Wildcard hosts that have a DestinationRule. */
+struct build_wild {
+	struct part part;
+	uint32_t n;
+	const char **hosts;
+};
+
+/* All that belongs to a snapshot, and from which the next one is built. The snapshot's owner. */
+struct build_world {
+	struct heap *heap; /* flat tables of the snapshot */
+	struct hsdb *hsdb;
+	struct registry *registry;
+	struct docset *docs;
+	struct build_options options;
+	struct build_plan *plan;
+	struct build_wild *wild;
+	struct build_scratch *scratch;
+	struct partmap maps[BUILD_KINDS];
+};
+
+struct build_objects {
+	const struct istio_object **v;
+	uint32_t n, cap;
 };
 
 struct build {
 	const struct docset *docs;
 	const struct build_options *o;
 	const char *domain;
-	struct diag_list *diags;
-	struct heap *heap;    /* the snapshot's */
-	struct arena scratch; /* until the build is over */
-	struct build_owner *owner;
-	struct build_upstream upstream;
-	struct strmap routes; /* rule and port -> struct route */
-	struct strmap said;   /* warnings that were given already */
+	struct build_world *world;
+	const struct snapshot *base;     /* or NULL */
+	const struct build_world *was;   /* of base, or NULL */
+	struct part *part;               /* being made */
+	struct heap *heap;               /* of part */
+	struct diag_list *diags;         /* of part */
+	struct arena scratch;            /* until the build is over */
+	struct part *fresh;              /* parts made by this build */
+	struct strmap dirty;             /* hosts of services that are not what they were */
+	struct build_objects gone, come; /* VirtualServices */
+	struct build_objects workloads, wild_rules; /* went or came; the latter: of a pattern */
+	struct strmap went;                         /* keys of units that are not used any more */
+	struct strmap seen;                         /* what a unit has already: "unit what" */
+	struct strmap said;                         /* full spaces that were told already */
+	bool again; /* something else than was foreseen: build from nothing */
 };
 
 /* One match block of one rule, as it applies to one listener. */
 struct build_block {
 	const struct istio_object *vs;
+	struct build_unit *unit;
 	const struct istio_http_route *rule;
 	const struct istio_http_match *match; /* NULL: the rule has none */
 	uint32_t rule_index;
@@ -58,31 +169,83 @@ struct build_blocks {
 
 /* ---- build.c ---- */
 
-/** A copy in the snapshot; absent when text is NULL. */
+/** A new part, which the build frees when nobody took it. */
+void *build_part(struct build *b, size_t size, const char *key, size_t room);
+
+/* What was being made before build_enter(). */
+struct build_frame {
+	struct part *part;
+	struct diag_list *diags;
+};
+
+/** Allocate in this part, and have it hold slots and databases. Diagnostics stay where they go. */
+struct build_frame build_enter(struct build *b, struct part *part);
+
+/** The same, and diagnostics go to the part. */
+struct build_frame build_enter_all(struct build *b, struct part *part);
+void build_leave(struct build *b, struct build_frame was);
+
+/** Put a part into the new world, or take one out. */
+void build_put(struct build *b, enum build_kind kind, struct part *p);
+void build_remove(struct build *b, enum build_kind kind, const char *key);
+void *build_get(const struct build *b, enum build_kind kind, const char *key);
+
+/** A copy in the part; absent when text is NULL. */
 struct str build_str(struct build *b, const char *text);
 
-/** A formatted text in the snapshot. */
+/** A formatted text in the part. */
 struct str build_printf(struct build *b, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
-/** The slot of an identity, held by the snapshot; an error at `at` when the space is full. */
+/** The slot of an identity, held by the part; an error at `at` when the space is full. */
 struct slot build_slot(struct build *b, enum registry_space space, const char *identity,
                        struct where at);
 
-/** A database held by the snapshot, or NULL with err filled. */
+/** A database held by the part, or NULL with err filled. */
 const struct hs_database *build_database(struct build *b, const struct hsdb_pattern *patterns,
                                          uint32_t n, struct hsdb_error *err);
 
-/** True the first time it is asked about this place and code: warnings are given once. */
-bool build_first_time(struct build *b, struct where at, const char *code);
+/** True the first time this unit (or whatever) is asked about what. */
+bool build_first_time(struct build *b, const char *whose, const char *what);
 
 /** Say what the following diagnostics are about. */
 void build_about(struct build *b, const struct istio_object *o);
 
+/** Add an object to a list. */
+void build_add(struct build *b, struct build_objects *list, const struct istio_object *o);
+
+/* ---- build_index.c ---- */
+
+/** Bring the lists of objects up to date and find out which services and VirtualServices changed. */
+void build_index(struct build *b);
+
+/* ---- build_plan.c ---- */
+
+/** Listeners and their servers, from the Gateways or the node's settings. */
+struct build_plan *build_plan(struct build *b);
+
+/** Number of listeners; fill one, except its hosts. */
+uint32_t build_plan_listeners(const struct build_plan *plan);
+void build_plan_listener(struct build *b, const struct build_plan *plan, uint32_t i,
+                         struct listener *out);
+
+/** A VirtualService with all its uses. */
+struct build_unit *build_unit(struct build *b, const struct istio_object *o);
+
+/** Call back for each host of a server that sends everything to https, and its gateway. */
+typedef void build_redirect_fn(struct build *b, void *arg, uint32_t listener, const char *host,
+                               const char *gateway);
+void build_plan_redirects(struct build *b, const struct build_plan *plan, build_redirect_fn *fn,
+                          void *arg);
+
+/** "namespace/name" of an item of gateways, or NULL for the mesh. Warns when there is no such one. */
+const char *build_gateway_named(struct build *b, const struct istio_object *o,
+                                const struct istio_text *item);
+
 /* ---- build_hosts.c ---- */
 
-/** Listeners with their host names and virtual hosts. */
-void build_listeners(struct build *b, struct snapshot *s);
+/** Make what changed of the virtual hosts, and the tables that lead to all of them. */
+void build_hosts(struct build *b, struct snapshot *s);
 
 /* ---- build_match.c ---- */
 
@@ -117,6 +280,13 @@ bool build_sets_host(const struct istio_header_operations *ops);
 
 /* ---- build_upstream.c ---- */
 
+/** Labels of a WorkloadEntry are those of its spec and of its metadata; are all wanted ones there? */
+bool build_has_labels(const struct istio_pairs *want, const struct istio_pairs *spec,
+                      const struct istio_pairs *metadata);
+
+/** Has the resolver another answer than when the cluster was made? */
+bool build_names_changed(struct build *b, const struct build_cluster *c);
+
 /* What a destination means on a port. */
 struct build_target {
 	const struct subset *subset; /* NULL: unknown */
@@ -124,8 +294,8 @@ struct build_target {
 	bool by_port;                /* depends on the port the request arrived on */
 };
 
-/** Look up a destination of a rule in namespace ns; warns when there is none. */
-struct build_target build_target(struct build *b, const struct istio_destination *d, const char *ns,
-                                 uint16_t port);
+/** Look up a destination of a rule; warns when there is none. The unit holds it from now on. */
+struct build_target build_target(struct build *b, const struct istio_destination *d,
+                                 struct build_unit *unit, uint16_t port);
 
 #endif

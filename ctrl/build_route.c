@@ -9,11 +9,6 @@
 
 #include <stdio.h>
 
-struct made {
-	const struct route *route;
-	bool by_port;
-};
-
 /* "canary", or "http[2]" when the rule has no name. A name that is there twice gets its index too. */
 static const char *rule_name(struct build *b, const struct build_block *k)
 {
@@ -89,7 +84,7 @@ static const struct split *make_split(struct build *b, const struct build_block 
 
 	for (uint32_t i = 0; i < rule->route.n; i++) {
 		const struct istio_http_destination *d = &rule->route.v[i];
-		struct build_target t = build_target(b, d->destination, k->vs->ns.s, port);
+		struct build_target t = build_target(b, d->destination, k->unit, port);
 
 		*by_port = *by_port || t.by_port;
 		dests[i].subset = t.subset;
@@ -191,23 +186,30 @@ static const struct route *make_route(struct build *b, const struct build_block 
 	return out;
 }
 
-const struct route *build_route(struct build *b, const struct build_block *k, uint16_t port)
+const struct route *build_route(struct build *b, const struct build_block *block, uint16_t port)
 {
-	const char *any = arena_printf(&b->scratch, "%p", (const void *)k->rule);
-	struct made *made = strmap_get(&b->routes, any);
+	struct build_unit *unit = block->unit;
+	struct build_made **made = &unit->made[block->rule_index], *m = *made;
 
-	if (made && made->by_port)
-		made = strmap_get(&b->routes, arena_printf(&b->scratch, "%s:%u", any, port));
-	if (made)
-		return made->route;
-	build_about(b, k->vs);
-	made = arena_alloc(&b->scratch, sizeof(*made));
-	made->route = make_route(b, k, port, &made->by_port);
-	strmap_put(&b->routes, &b->scratch, any, made);
-	if (made->by_port)
-		strmap_put(&b->routes, &b->scratch, arena_printf(&b->scratch, "%s:%u", any, port),
-		           made);
-	return made->route;
+	while (m && m->by_port && m->port != port)
+		m = m->next;
+	if (m)
+		return m->route;
+	if (!unit->part
+	             .fresh) { /* which of its rules are used hangs on it alone, so this is no surprise */
+		b->again = true;
+		return NULL;
+	}
+	struct build_frame was = build_enter_all(b, &unit->part);
+
+	build_about(b, block->vs);
+	m = heap_alloc(b->heap, sizeof(*m));
+	m->route = make_route(b, block, port, &m->by_port);
+	m->port = port;
+	m->next = *made;
+	*made = m;
+	build_leave(b, was);
+	return m->route;
 }
 
 const struct route *build_https_redirect(struct build *b, const char *gateway)

@@ -82,7 +82,7 @@ static void say(struct build *b, const struct build_block *k, const struct build
 {
 	struct where at = k->match ? k->match->at : k->rule->at;
 
-	if (k->vs == by->vs || !build_first_time(b, at, "SHADOWED"))
+	if (k->vs == by->vs)
 		return;
 	build_about(b, k->vs);
 	diag_warn(

@@ -16,140 +16,6 @@
 
 #define CONNECT_TIMEOUT_US 10000000u /* Istio's default */
 
-struct object_list {
-	struct object_list *next;
-	const struct istio_object *o;
-};
-
-struct service {
-	struct object_list *entries; /* ServiceEntry objects, in document order */
-	struct object_list **end;
-	const char *ns;
-};
-
-struct rule_list {
-	struct rule_list *next; /* of the wildcard hosts */
-	const char *host;
-	struct object_list *rules; /* DestinationRule objects, in document order */
-	struct object_list **end;
-};
-
-struct workload_list {
-	struct object_list *entries;
-	struct object_list **end;
-};
-
-/* ---- index ------------------------------------------------------------------------------ */
-
-static void append(struct build *b, struct object_list ***end, const struct istio_object *o)
-{
-	struct object_list *l = arena_alloc(&b->scratch, sizeof(*l));
-
-	l->o = o;
-	**end = l;
-	*end = &l->next;
-}
-
-static void index_service(struct build *b, const struct istio_object *o,
-                          const struct istio_text *name)
-{
-	const char *host = host_expand(&b->scratch, name->s, o->ns.s, b->domain);
-	struct service *s = strmap_get(&b->upstream.services, host);
-
-	if (!s) {
-		s = arena_alloc(&b->scratch, sizeof(*s));
-		s->end = &s->entries;
-		s->ns = o->ns.s;
-		strmap_put(&b->upstream.services, &b->scratch, host, s);
-	}
-	if (strcmp(s->ns, o->ns.s) == 0) {
-		append(b, &s->end, o);
-		return;
-	}
-	build_about(b, o);
-	diag_warn(b->diags, name->at, "SERVICE_DUPLICATE",
-	          "host %s belongs to a ServiceEntry of namespace %s already; this one is not used",
-	          host, s->ns);
-}
-
-static void index_rule(struct build *b, const struct istio_object *o)
-{
-	const char *host =
-		host_expand(&b->scratch, o->destination_rule->host.s, o->ns.s, b->domain);
-	struct rule_list *r = strmap_get(&b->upstream.rules, host);
-
-	if (!r) {
-		r = arena_alloc(&b->scratch, sizeof(*r));
-		r->end = &r->rules;
-		r->host = host;
-		strmap_put(&b->upstream.rules, &b->scratch, host, r);
-		if (host_is_wildcard(host)) {
-			r->next = b->upstream.wild;
-			b->upstream.wild = r;
-		}
-	}
-	append(b, &r->end, o);
-}
-
-static void index_workload_under(struct build *b, const struct istio_object *o, const char *key)
-{
-	struct workload_list *w = strmap_get(&b->upstream.workloads, key);
-
-	if (!w) {
-		w = arena_alloc(&b->scratch, sizeof(*w));
-		w->end = &w->entries;
-		strmap_put(&b->upstream.workloads, &b->scratch, key, w);
-	}
-	append(b, &w->end, o);
-}
-
-/* Labels of a WorkloadEntry are those of its spec and of its metadata; the latter win. */
-static const char *label_of(const struct istio_pairs *spec, const struct istio_pairs *metadata,
-                            const char *key)
-{
-	const char *value = metadata ? istio_pair_get(metadata, key) : NULL;
-
-	return value ? value : istio_pair_get(spec, key);
-}
-
-static void index_workload(struct build *b, const struct istio_object *o)
-{
-	const struct istio_pairs *lists[] = {&o->labels, &o->workload_entry->labels};
-
-	index_workload_under(b, o, arena_printf(&b->scratch, "%s/", o->ns.s));
-	for (int k = 0; k < 2; k++) {
-		for (uint32_t i = 0; i < lists[k]->n; i++) {
-			const char *key = lists[k]->v[i].key.s;
-
-			if (k == 1 && istio_pair_get(&o->labels, key))
-				continue; /* its metadata's value counts */
-			index_workload_under(b, o,
-			                     arena_printf(&b->scratch, "%s/%s=%s", o->ns.s, key,
-			                                  lists[k]->v[i].value.s));
-		}
-	}
-}
-
-static void make_index(struct build *b)
-{
-	uint32_t n, i;
-
-	i = docset_range(b->docs, ISTIO_SERVICE_ENTRY, &n);
-	for (uint32_t end = i + n; i < end; i++) {
-		const struct istio_object *o = docset_at(b->docs, i);
-
-		for (uint32_t k = 0; k < o->service_entry->hosts.n; k++)
-			index_service(b, o, &o->service_entry->hosts.v[k]);
-	}
-	i = docset_range(b->docs, ISTIO_DESTINATION_RULE, &n);
-	for (uint32_t end = i + n; i < end; i++)
-		index_rule(b, docset_at(b->docs, i));
-	i = docset_range(b->docs, ISTIO_WORKLOAD_ENTRY, &n);
-	for (uint32_t end = i + n; i < end; i++)
-		index_workload(b, docset_at(b->docs, i));
-	b->upstream.indexed = true;
-}
-
 /* ---- look-up ---------------------------------------------------------------------------- */
 
 static const struct istio_service_port *port_of(const struct istio_service_entry *e,
@@ -161,23 +27,29 @@ static const struct istio_service_port *port_of(const struct istio_service_entry
 	return NULL;
 }
 
-static bool service_has_port(const struct service *s, uint16_t number)
+/* Entry number i of a service, or NULL when it is of another namespace than the first. */
+static const struct istio_object *entry_of(const struct build_list *s, uint32_t i)
 {
-	for (const struct object_list *l = s->entries; l; l = l->next)
-		if (port_of(l->o->service_entry, number))
+	return strcmp(s->v[i]->ns.s, s->v[0]->ns.s) == 0 ? s->v[i] : NULL;
+}
+
+static bool service_has_port(const struct build_list *s, uint16_t number)
+{
+	for (uint32_t i = 0; i < s->n; i++)
+		if (entry_of(s, i) && port_of(s->v[i]->service_entry, number))
 			return true;
 	return false;
 }
 
 /* The only port of a service, or 0. */
-static uint16_t only_port(const struct service *s)
+static uint16_t only_port(const struct build_list *s)
 {
 	uint16_t only = 0;
 
-	for (const struct object_list *l = s->entries; l; l = l->next) {
-		const struct istio_service_entry *e = l->o->service_entry;
+	for (uint32_t k = 0; k < s->n; k++) {
+		const struct istio_service_entry *e = s->v[k]->service_entry;
 
-		for (uint32_t i = 0; i < e->ports.n; i++) {
+		for (uint32_t i = 0; entry_of(s, k) && i < e->ports.n; i++) {
 			uint16_t number = (uint16_t)e->ports.v[i].number.v;
 
 			if (only != 0 && only != number)
@@ -189,22 +61,25 @@ static uint16_t only_port(const struct service *s)
 }
 
 /* The rules of a host: those that name it, else those of the most specific wildcard. */
-static const struct rule_list *rules_of(const struct build *b, const char *host)
+static const struct build_list *rules_of(const struct build *b, const char *host)
 {
-	const struct rule_list *best = strmap_get(&b->upstream.rules, host);
+	const struct build_list *own = build_get(b, BUILD_RULES, host);
+	const struct build_wild *wild = b->world->wild;
+	const char *best = NULL;
 
-	if (best)
-		return best;
-	for (const struct rule_list *r = b->upstream.wild; r; r = r->next)
-		if (host_matches(r->host, host) && (!best || strlen(r->host) > strlen(best->host)))
-			best = r;
-	return best;
+	if (own)
+		return own;
+	for (uint32_t i = 0; i < wild->n; i++)
+		if (host_matches(wild->hosts[i], host) &&
+		    (!best || strlen(wild->hosts[i]) > strlen(best)))
+			best = wild->hosts[i];
+	return best ? build_get(b, BUILD_RULES, best) : NULL;
 }
 
-static const struct istio_subset *subset_of(const struct rule_list *r, const char *name)
+static const struct istio_subset *subset_of(const struct build_list *rules, const char *name)
 {
-	for (const struct object_list *l = r ? r->rules : NULL; l; l = l->next) {
-		const struct istio_destination_rule *d = l->o->destination_rule;
+	for (uint32_t k = 0; rules && k < rules->n; k++) {
+		const struct istio_destination_rule *d = rules->v[k]->destination_rule;
 
 		for (uint32_t i = 0; i < d->subsets.n; i++)
 			if (strcmp(d->subsets.v[i].name.s, name) == 0)
@@ -218,6 +93,7 @@ static const struct istio_subset *subset_of(const struct rule_list *r, const cha
 /* A subset being made. */
 struct cluster {
 	struct build *b;
+	struct build_cluster *out;
 	const char *name;                 /* "outbound|80|v1|host" */
 	const char *host;                 /* of the service */
 	uint16_t port;                    /* of the service */
@@ -234,8 +110,17 @@ struct source {
 	uint16_t port;
 };
 
-static bool has_labels(const struct istio_pairs *want, const struct istio_pairs *spec,
-                       const struct istio_pairs *metadata)
+/* Labels of a WorkloadEntry are those of its spec and of its metadata; the latter win. */
+static const char *label_of(const struct istio_pairs *spec, const struct istio_pairs *metadata,
+                            const char *key)
+{
+	const char *value = metadata ? istio_pair_get(metadata, key) : NULL;
+
+	return value ? value : istio_pair_get(spec, key);
+}
+
+bool build_has_labels(const struct istio_pairs *want, const struct istio_pairs *spec,
+                      const struct istio_pairs *metadata)
 {
 	for (uint32_t i = 0; want && i < want->n; i++) {
 		const char *value = label_of(spec, metadata, want->v[i].key.s);
@@ -299,22 +184,51 @@ static const char *dns_name(struct arena *a, const char *text)
 	return name;
 }
 
+/* Ask the resolver, and note what it said. */
+static uint32_t ask(struct cluster *c, const char *name, const struct ip_addr **addrs)
+{
+	struct build *b = c->b;
+	struct build_asked *asked = heap_alloc(b->heap, sizeof(*asked));
+
+	*asked = (struct build_asked){.next = c->out->asked, .name = build_str(b, name).p};
+	c->out->asked = asked;
+	if (!b->o->resolve) {
+		c->out->waits = true;
+		return 0;
+	}
+	asked->n = b->o->resolve(b->o->resolve_arg, name, addrs);
+	asked->addrs = heap_alloc(b->heap, asked->n * sizeof(*asked->addrs));
+	if (asked->n > 0)
+		memcpy(asked->addrs, *addrs, asked->n * sizeof(*asked->addrs));
+	return asked->n;
+}
+
+bool build_names_changed(struct build *b, const struct build_cluster *c)
+{
+	if (c->waits != !b->o->resolve)
+		return true;
+	for (const struct build_asked *a = c->asked; a && b->o->resolve; a = a->next) {
+		const struct ip_addr *addrs = NULL;
+		uint32_t n = b->o->resolve(b->o->resolve_arg, a->name, &addrs);
+
+		if (n != a->n || (n > 0 && memcmp(addrs, a->addrs, n * sizeof(*addrs)) != 0))
+			return true;
+	}
+	return false;
+}
+
 static void add_address(struct cluster *c, const struct source *from, const char *address,
                         uint32_t weight)
 {
-	const struct build_options *o = c->b->o;
 	const struct ip_addr *addrs = NULL;
 	struct ip_addr addr;
-	uint32_t n = 0;
+	uint32_t n;
 
 	if (ip_parse(address, &addr)) {
 		add_endpoint(c, from, &addr, weight);
 		return;
 	}
-	if (!o->resolve)
-		strmap_put(&c->b->upstream.unresolved, &c->b->scratch, c->name, c->b);
-	else
-		n = o->resolve(o->resolve_arg, dns_name(&c->b->scratch, address), &addrs);
+	n = ask(c, dns_name(&c->b->scratch, address), &addrs);
 	for (uint32_t i = 0; i < n; i++)
 		add_endpoint(c, from, &addrs[i], weight);
 }
@@ -334,31 +248,34 @@ static void add_workload(struct cluster *c, const struct istio_service_port *por
 {
 	const struct source from = {o ? o->name.s : NULL, endpoint_port(w, port)};
 
-	if (!has_labels(c->labels, &w->labels, o ? &o->labels : NULL) || !w->address.s)
+	if (!build_has_labels(c->labels, &w->labels, o ? &o->labels : NULL) || !w->address.s)
 		return;
 	add_address(c, &from, w->address.s, w->weight.v > 0 ? (uint32_t)w->weight.v : 1);
 }
 
 /* The WorkloadEntry objects that a selector may select: those with its first label. */
-static const struct workload_list *candidates(struct build *b, const char *ns,
-                                              const struct istio_pairs *selector)
+static const struct build_list *candidates(struct build *b, const char *ns,
+                                           const struct istio_pairs *selector)
 {
 	const char *key = selector->n ? arena_printf(&b->scratch, "%s/%s=%s", ns,
 	                                             selector->v[0].key.s, selector->v[0].value.s)
 	                              : arena_printf(&b->scratch, "%s/", ns);
 
-	return strmap_get(&b->upstream.workloads, key);
+	return build_get(b, BUILD_WORKLOADS, key);
 }
 
 static void add_selected(struct cluster *c, const struct istio_service_port *port,
                          const struct istio_object *entry)
 {
 	const struct istio_pairs *selector = &entry->service_entry->workload_selector->labels;
-	const struct workload_list *w = candidates(c->b, entry->ns.s, selector);
+	const struct build_list *w = candidates(c->b, entry->ns.s, selector);
 
-	for (const struct object_list *l = w ? w->entries : NULL; l; l = l->next)
-		if (has_labels(selector, &l->o->workload_entry->labels, &l->o->labels))
-			add_workload(c, port, l->o->workload_entry, l->o);
+	for (uint32_t i = 0; w && i < w->n; i++) {
+		const struct istio_object *o = w->v[i];
+
+		if (build_has_labels(selector, &o->workload_entry->labels, &o->labels))
+			add_workload(c, port, o->workload_entry, o);
+	}
 }
 
 static bool is_dns(const struct istio_service_entry *e)
@@ -415,13 +332,13 @@ static uint8_t policy_of(const struct istio_load_balancer *lb)
 }
 
 /* The subset's policy replaces that of the host member by member. */
-static void set_policy(struct subset *out, const struct rule_list *r,
+static void set_policy(struct subset *out, const struct build_list *rules,
                        const struct istio_subset *sub)
 {
 	const struct istio_traffic_policy *host = NULL, *own = sub ? sub->traffic_policy : NULL;
 
-	for (const struct object_list *l = r ? r->rules : NULL; l && !host; l = l->next)
-		host = l->o->destination_rule->traffic_policy;
+	for (uint32_t i = 0; rules && i < rules->n && !host; i++)
+		host = rules->v[i]->destination_rule->traffic_policy;
 	const struct istio_load_balancer *lb = own && own->load_balancer ? own->load_balancer
 	                                       : host                    ? host->load_balancer
 	                                                                 : NULL;
@@ -464,62 +381,84 @@ static void set_table(struct cluster *c, struct subset *out)
 	out->n_table = (uint32_t)size;
 }
 
-static const struct subset *make_subset(struct cluster *c, const struct service *s,
-                                        const struct rule_list *r, const struct istio_subset *sub)
+static void make_subset(struct cluster *c, const struct build_list *s,
+                        const struct build_list *rules, const struct istio_subset *sub)
 {
 	struct build *b = c->b;
-	struct subset *out = heap_alloc(b->heap, sizeof(*out));
+	struct subset *out = &c->out->subset;
 
 	out->name = build_str(b, c->name);
 	out->slot = build_slot(b, REGISTRY_SUBSETS, c->name, c->at);
 	c->labels = sub ? &sub->labels : NULL;
-	for (const struct object_list *l = s->entries; l; l = l->next)
-		add_entry(c, l->o);
+	for (uint32_t i = 0; i < s->n; i++)
+		if (entry_of(s, i))
+			add_entry(c, s->v[i]);
 	struct endpoint *v = heap_alloc(b->heap, c->n * sizeof(*v));
 
 	if (c->n > 0)
 		memcpy(v, c->v, c->n * sizeof(*v));
 	out->endpoints = v;
 	out->n_endpoints = c->n;
-	set_policy(out, r, sub);
+	set_policy(out, rules, sub);
 	set_table(c, out);
-	strmap_put(&b->upstream.subsets, &b->scratch, c->name, out);
+}
+
+static struct build_cluster *make_cluster(struct cluster *c, const struct build_list *s,
+                                          const struct build_list *rules,
+                                          const struct istio_subset *sub)
+{
+	struct build *b = c->b;
+	struct build_cluster *out = build_part(b, sizeof(*out), c->name, 512);
+	struct build_frame was = build_enter(b, &out->part);
+
+	c->out = out;
+	out->host = build_str(b, c->host).p;
+	make_subset(c, s, rules, sub);
+	build_leave(b, was);
+	build_put(b, BUILD_CLUSTERS, &out->part);
+	if (out->asked)
+		build_put(b, BUILD_NAMED, &out->part);
 	return out;
 }
 
+static void use(struct build *b, struct build_unit *unit, struct build_cluster *c)
+{
+	if (!build_first_time(b, unit->part.key, c->part.key))
+		return;
+	part_hold(&unit->part, &c->part);
+	partmap_use(&b->world->maps[BUILD_CLUSTERS], c->part.key, 1);
+}
+
 /* Subset of a known service, made when it is asked for first; NULL: no such subset. */
-static const struct subset *subset_for(struct cluster *c, const struct service *s,
-                                       const struct istio_destination *d)
+static const struct subset *subset_for(struct cluster *c, const struct build_list *s,
+                                       const struct istio_destination *d, struct build_unit *unit)
 {
 	const char *name = d->subset.s ? d->subset.s : "";
-	const struct rule_list *r = rules_of(c->b, c->host);
-	const struct istio_subset *sub = *name ? subset_of(r, name) : NULL;
+	const struct build_list *rules = rules_of(c->b, c->host);
+	const struct istio_subset *sub = *name ? subset_of(rules, name) : NULL;
 
 	if (*name && !sub) {
-		if (build_first_time(c->b, d->subset.at, "SUBSET_UNKNOWN"))
-			diag_warn(c->b->diags, d->subset.at, "SUBSET_UNKNOWN",
-			          "no DestinationRule of %s has a subset %s; its requests get 503",
-			          c->host, name);
+		diag_warn(c->b->diags, d->subset.at, "SUBSET_UNKNOWN",
+		          "no DestinationRule of %s has a subset %s; its requests get 503", c->host,
+		          name);
 		return NULL;
 	}
 	c->name = arena_printf(&c->b->scratch, "outbound|%u|%s|%s", c->port, name, c->host);
-	const struct subset *made = strmap_get(&c->b->upstream.subsets, c->name);
+	struct build_cluster *made = build_get(c->b, BUILD_CLUSTERS, c->name);
 
 	if (!made)
-		made = make_subset(c, s, r, sub);
-	if (made->n_endpoints == 0 && !strmap_get(&c->b->upstream.unresolved, c->name) &&
-	    build_first_time(c->b, d->at, "ENDPOINTS_NONE"))
+		made = make_cluster(c, s, rules, sub);
+	use(c->b, unit, made);
+	if (made->subset.n_endpoints == 0 && !made->waits)
 		diag_warn(c->b->diags, d->at, "ENDPOINTS_NONE",
 		          "%s%s%s has no endpoint now; its requests get 503", c->host,
 		          *name ? " subset " : "", name);
-	return made;
+	return &made->subset;
 }
 
 static void say_unknown(struct build *b, const struct istio_destination *d, const char *host,
-                        const struct service *s, uint16_t port)
+                        const struct build_list *s, uint16_t port)
 {
-	if (!build_first_time(b, d->at, "DESTINATION_UNKNOWN"))
-		return;
 	if (!s)
 		diag_warn(b->diags, d->host.at, "DESTINATION_UNKNOWN",
 		          "no ServiceEntry has the host %s; its requests get 503", host);
@@ -529,22 +468,34 @@ static void say_unknown(struct build *b, const struct istio_destination *d, cons
 		          port);
 }
 
-struct build_target build_target(struct build *b, const struct istio_destination *d, const char *ns,
-                                 uint16_t port)
+/* The unit is made again when something about this host changes. */
+static void depend(struct build *b, struct build_unit *unit, const char *host)
 {
-	if (!b->upstream.indexed)
-		make_index(b);
-	const char *host = host_expand(&b->scratch, d->host.s, ns, b->domain);
-	const struct service *s = strmap_get(&b->upstream.services, host);
+	struct build_text *t;
+
+	if (!build_first_time(b, unit->part.key, host))
+		return;
+	t = heap_alloc(unit->part.heap, sizeof(*t));
+	*t = (struct build_text){unit->destinations, build_str(b, host).p};
+	unit->destinations = t;
+}
+
+/* Made while the unit is. */
+struct build_target build_target(struct build *b, const struct istio_destination *d,
+                                 struct build_unit *unit, uint16_t port)
+{
+	const char *host = host_expand(&b->scratch, d->host.s, unit->o->ns.s, b->domain);
+	const struct build_list *s = build_get(b, BUILD_SERVICES, host);
 	uint16_t only = s ? only_port(s) : 0;
 	struct build_target t = {.by_port = !d->port && !only};
 	struct cluster c = {.b = b, .host = host, .at = d->at};
 
+	depend(b, unit, host);
 	c.port = d->port ? (uint16_t)d->port->number.v : only ? only : port;
 	t.name =
 		arena_printf(&b->scratch, "%s|%s|%u", host, d->subset.s ? d->subset.s : "", c.port);
 	if (s && service_has_port(s, c.port))
-		t.subset = subset_for(&c, s, d);
+		t.subset = subset_for(&c, s, d, unit);
 	else
 		say_unknown(b, d, host, s, c.port);
 	return t;

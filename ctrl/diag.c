@@ -14,8 +14,13 @@ static struct diag *next_item(struct diag_list *l, enum diag_severity severity)
 
 	if (++*count > DIAG_MAX)
 		return NULL;
-	if (!l->items)
-		l->items = arena_alloc(&l->arena, (size_t)2 * DIAG_MAX * sizeof(*l->items));
+	if ((l->n & (l->n - 1)) == 0) { /* full: there is room for powers of two */
+		struct diag *items = arena_alloc(&l->arena, (l->n ? 2 * l->n : 1) * sizeof(*items));
+
+		if (l->n)
+			memcpy(items, l->items, l->n * sizeof(*items));
+		l->items = items;
+	}
 	struct diag *d = &l->items[l->n++];
 
 	d->severity = severity;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Where a snapshot lives: many allocations, one free, whatever the size. heap_jemalloc.c gives each
- * heap an arena of jemalloc, so that freeing a large snapshot is one call and leaves no holes in the
- * memory of the rest. heap_malloc.c keeps a list instead, for builds with a sanitizer, which
- * wants to see every allocation itself; meson chooses.
+ * Where a snapshot and each of its parts live: many allocations, one free. heap_chunk.c fills chunks;
+ * heap_malloc.c keeps a list of single allocations instead, for builds with a sanitizer, which wants to
+ * see every allocation itself; meson chooses.
  *
  * Memory that runs out ends the program, as in arena.h. One thread at a time.
  */
@@ -19,7 +18,8 @@
 
 struct heap;
 
-struct heap *heap_new(void);
+/** @param room  about how many bytes will be allocated in it */
+struct heap *heap_new(size_t room);
 
 /** Zeroed memory; never NULL, also for 0 bytes. */
 void *heap_alloc(struct heap *h, size_t bytes);
