@@ -89,8 +89,11 @@ static void add_item(struct change *ch, const struct istio_object *o, enum docse
 			item->doc = i;
 			break;
 		}
-	if (verb != DOCSET_UNCHANGED)
-		ch->unchanged = false;
+	if (verb == DOCSET_UNCHANGED)
+		return;
+	ch->unchanged = false;
+	if (o->kind == ISTIO_SERVICE_ENTRY || o->kind == ISTIO_WORKLOAD_ENTRY)
+		ch->services = true;
 }
 
 static int by_place(const void *a, const void *b)
@@ -162,6 +165,7 @@ static void read_apply(struct change *ch, const struct change_base *base)
 	}
 	stamp(input, ch->applied);
 	docset_apply(ch->applied, input, verbs);
+	docset_apply(ch->all, input, NULL); /* the directory has none of them: check_origin() */
 	for (uint32_t i = 0; i < n; i++)
 		add_item(ch, docset_at(input, i), verbs[i]);
 	docset_free(input);
@@ -176,6 +180,7 @@ static void delete_one(struct change *ch, const struct change_base *base, enum i
 	if (o) {
 		add_item(ch, o, DOCSET_DELETED);
 		docset_delete(ch->applied, kind, ns, name);
+		docset_delete(ch->all, kind, ns, name); /* as above */
 	} else if (!ch->ignore_missing && !docset_find(base->directory, kind, ns, name)) {
 		change_fail(ch, RPC_NOT_FOUND, "%s %s/%s not found", istio_kind_name(kind), ns,
 		            name);
@@ -225,13 +230,16 @@ static void read_directory(struct change *ch, const struct change_base *base)
 		add_item(ch, docset_at(now, i), verbs[i]);
 	docset_free(was);
 	docset_free(ch->directory);
+	docset_free(ch->all);
 	ch->directory = now;
+	ch->all = change_merge(ch->applied, now);
 }
 
 static void read_onto(struct change *ch, const struct change_base *base)
 {
 	ch->applied = docset_copy(base->applied);
 	ch->directory = docset_copy(base->directory);
+	ch->all = docset_copy(base->all);
 	ch->unchanged = ch->kind != CHANGE_RENEW;
 	switch (ch->kind) {
 	case CHANGE_APPLY: read_apply(ch, base); break;
@@ -241,7 +249,6 @@ static void read_onto(struct change *ch, const struct change_base *base)
 	}
 	if (ch->n_items > 1)
 		qsort(ch->items, ch->n_items, sizeof(*ch->items), by_place);
-	ch->all = change_merge(ch->applied, ch->directory);
 	ch->generation = base->generation;
 }
 
@@ -255,9 +262,11 @@ void change_read(struct change *ch, const struct change_base *base)
 	}
 	bare.applied = docset_new();
 	bare.directory = docset_new();
+	bare.all = docset_new();
 	read_onto(ch, &bare);
 	docset_free(bare.applied);
 	docset_free(bare.directory);
+	docset_free(bare.all);
 }
 
 /* ---- building --------------------------------------------------------------------------- */
@@ -289,8 +298,12 @@ void change_build(struct change *ch, const struct change_base *base, struct name
 	options.resolve = names_find;
 	options.resolve_arg = names;
 	ch->generation = base->generation + 1;
-	ch->snapshot = build_snapshot(ch->all, &options, base->hsdb, base->registry, ch->generation,
-	                              &ch->diags);
+	if (ch->alone)
+		ch->snapshot = build_snapshot(ch->all, &options, base->hsdb, base->registry,
+		                              ch->generation, &ch->diags);
+	else
+		ch->snapshot =
+			build_next(base->snapshot, ch->all, &options, ch->generation, &ch->diags);
 	if (!ch->snapshot)
 		fail_with_diags(ch, RPC_INVALID);
 	else if (!ch->dry_run)

@@ -31,9 +31,10 @@ enum change_kind {
 /* What a change starts from: what runs, and where things are. */
 struct change_base {
 	const struct conf *conf;
-	struct docset *applied;   /* came through the control socket */
-	struct docset *directory; /* came from the routing directory */
-	struct docset *all;       /* both: the directory wins */
+	struct docset *applied;    /* came through the control socket */
+	struct docset *directory;  /* came from the routing directory */
+	struct docset *all;        /* both: the directory wins */
+	struct snapshot *snapshot; /* of all: the next one takes over what stays the same */
 	struct build_options options;
 	struct hsdb *hsdb;
 	struct registry *registry;
@@ -71,6 +72,7 @@ struct change {
 	struct change_item *items;
 	uint32_t n_items;
 	bool unchanged; /* nothing to publish */
+	bool services; /* a ServiceEntry or WorkloadEntry is among the items: names may come and go */
 	struct diag_list diags;
 	enum rpc_code code; /* 0: good so far */
 	const char *message;

@@ -142,7 +142,7 @@ static void publish(struct control *c, struct change *ch)
 	diag_fini(&c->warnings);
 	diag_append(&c->warnings, &ch->diags);
 	retire(c, c->current);
-	c->current = ch->snapshot;
+	c->current = c->base.snapshot = ch->snapshot;
 	c->base.generation = ch->snapshot->generation;
 	ch->snapshot = NULL;
 	c->in_effect = false;
@@ -180,7 +180,7 @@ static void finish(struct control *c)
 		c->refused++;
 	else if (!ch->dry_run && !ch->unchanged)
 		c->accepted++;
-	if (!c->stopping) {
+	if (!c->stopping && ch->services) {
 		resolver_mark(&c->resolver);
 		build_names(c->base.all, keep_name, &c->resolver);
 		resolver_sweep(&c->resolver);
@@ -249,7 +249,8 @@ static void read_over(uv_work_t *work, int status)
 		return;
 	}
 	job->resolving = true;
-	build_names(ch->all, keep_name, &c->resolver);
+	if (ch->services)
+		build_names(ch->all, keep_name, &c->resolver);
 	resolver_wait(&c->resolver, names_ready, job);
 }
 
@@ -456,6 +457,7 @@ static bool build_first(struct control *c)
 	docset_free(empty);
 	docset_free(applied);
 	docset_free(directory);
+	c->base.snapshot = c->current;
 	return c->current != NULL;
 }
 

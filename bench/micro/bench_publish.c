@@ -189,7 +189,7 @@ static void take(struct node_state *n, struct change *ch)
 	n->base.all = ch->all;
 	ch->applied = ch->directory = ch->all = NULL;
 	build_free(n->current);
-	n->current = ch->snapshot;
+	n->current = n->base.snapshot = ch->snapshot;
 	n->base.generation = ch->snapshot->generation;
 	ch->snapshot = NULL;
 }
@@ -273,6 +273,7 @@ static void begin(struct node_state *n, uint32_t count)
 		.applied = docset_copy(r.docs),
 		.directory = docset_new(),
 		.all = docset_copy(r.docs),
+		.snapshot = n->current,
 		.options = r.options,
 		.hsdb = r.hsdb,
 		.registry = r.registry,
