@@ -271,19 +271,105 @@ void change_read(struct change *ch, const struct change_base *base)
 
 /* ---- building --------------------------------------------------------------------------- */
 
-static void save(struct change *ch, const struct change_base *base)
+#define DELETE_LINE "# delete "
+
+/* What was applied or deleted: the objects as they are now, behind the names of those that are not. */
+static void write_change(const struct change *ch, FILE *out)
+{
+	for (uint32_t i = 0; i < ch->n_items; i++) {
+		const struct change_item *item = &ch->items[i];
+
+		if (item->verb == DOCSET_DELETED)
+			fprintf(out, DELETE_LINE "%s %s/%s\n", istio_kind_name(item->kind),
+			        item->ns, item->name);
+	}
+	for (uint32_t i = 0; i < ch->n_items; i++) {
+		const struct change_item *item = &ch->items[i];
+
+		if (item->verb != DOCSET_CREATED && item->verb != DOCSET_CONFIGURED)
+			continue;
+		fputs("---\n", out);
+		tree_emit(out, docset_find(ch->applied, item->kind, item->ns, item->name)->tree);
+	}
+}
+
+static void replay_delete(struct docset *set, const char *line)
+{
+	char kind_name[64], ns[64], name[256];
+	enum istio_kind kind;
+
+	if (sscanf(line, DELETE_LINE "%63s %63[^/]/%255s", kind_name, ns, name) == 3 &&
+	    istio_kind_parse(kind_name, &kind))
+		docset_delete(set, kind, ns, name);
+}
+
+void change_replay(struct docset *set, const char *file, const char *text, size_t len,
+                   const char *ns, struct diag_list *diags)
+{
+	struct docset *input = docset_new();
+
+	for (const char *line = text; strncmp(line, DELETE_LINE, strlen(DELETE_LINE)) == 0;) {
+		replay_delete(set, line);
+		line = strchrnul(line, '\n');
+		line += *line == '\n';
+	}
+	docset_read_emitted(input, file, text, len, ns, diags);
+	docset_apply(set, input, NULL);
+	docset_free(input);
+}
+
+static char *written(const struct change *ch, void (*fn)(const struct change *ch, FILE *out),
+                     size_t *len)
 {
 	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-	int rc = -ENOMEM;
+	FILE *out = open_memstream(&text, len);
 
-	if (out) {
-		docset_emit(ch->applied, out);
-		if (fclose(out) == 0)
-			rc = store_save(base->store, ch->generation, text, len);
-		free(text);
-	}
+	if (!out)
+		return NULL;
+	fn(ch, out);
+	if (fclose(out) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static void write_set(const struct change *ch, FILE *out)
+{
+	docset_emit(ch->applied, out);
+}
+
+static int save_set(const struct change *ch, struct store *store)
+{
+	size_t len = 0;
+	char *text = written(ch, write_set, &len);
+	int rc = text ? store_save(store, ch->generation, text, len) : -ENOMEM;
+
+	free(text);
+	return rc;
+}
+
+static int save_change(const struct change *ch, struct store *store)
+{
+	/* of the directory and of addresses only the number is new */
+	bool ours = ch->kind == CHANGE_APPLY || ch->kind == CHANGE_DELETE;
+	size_t len = 0;
+	char *text = ours ? written(ch, write_change, &len) : strdup("");
+	int rc = text ? store_append(store, ch->generation, text, len) : -ENOMEM;
+
+	free(text);
+	return rc;
+}
+
+static void save(struct change *ch, const struct change_base *base)
+{
+	struct store *store = base->store;
+	int rc = save_change(ch, store);
+
+	/* A set that cannot be written now is tried again with the next change: this one is safe. */
+	if (rc == 0 && store_is_long(store))
+		save_set(ch, store);
+	else if (rc == -EBADF)
+		rc = save_set(ch, store);
 	/* of new addresses only the number is new, and that is worth no refusal */
 	if (rc < 0 && ch->kind != CHANGE_RENEW)
 		change_fail(ch, RPC_STORAGE_FAILED,

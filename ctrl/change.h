@@ -91,6 +91,17 @@ void change_read(struct change *ch, const struct change_base *base);
 /** Build a snapshot of generation base->generation + 1 with these addresses; store unless dry_run. */
 void change_build(struct change *ch, const struct change_base *base, struct names *names);
 
+/**
+ * Do to a set what a stored change did.
+ *
+ * @param file   name for messages
+ * @param text   of store_change(), with a NUL behind it
+ * @param ns     namespace of objects that name none
+ * @param diags  gets what is wrong with the text
+ */
+void change_replay(struct docset *set, const char *file, const char *text, size_t len,
+                   const char *ns, struct diag_list *diags);
+
 /** Give the change a code and a sentence, unless it has failed already. */
 void change_fail(struct change *ch, enum rpc_code code, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -12,8 +12,6 @@
 
 #define STORED "applied (stored)" /* in place of a file's name; which file it was is not kept */
 
-#define STORED_PIECE_BYTES (1u << 20) /* far below TREE_BYTES_MAX and what TREE_NODES_MAX takes */
-
 #define EFFECT_POLL_MS  1  /* while a generation is not in effect: an answer waits for it */
 #define RELEASE_POLL_MS 50 /* while a replaced snapshot is not released: only memory waits */
 
@@ -349,28 +347,14 @@ static void log_diags(const char *event, struct diag_list *diags)
 			log_error(event, "%s", diag_format(diags, &diags->items[i]));
 }
 
-/*
- * Applied in many files and stored as one: the bounds on one file must not keep it from being read
- * back, so it is read in pieces of whole documents. What docset_emit() writes has "---" at the start of
- * a line only between documents.
- */
-static void read_stored(struct control *c, struct docset *set, const char *text, size_t len)
+static void read_changes(struct control *c, struct docset *set)
 {
-	static const char separator[] = "\n---\n";
-	const char *end = text + len;
+	const char *text;
+	size_t len;
 
-	while (text < end) {
-		const char *to = end;
-
-		if ((size_t)(end - text) > STORED_PIECE_BYTES)
-			to = memmem(text + STORED_PIECE_BYTES,
-			            (size_t)(end - text) - STORED_PIECE_BYTES, separator,
-			            strlen(separator));
-		to = !to || to == end ? end : to + 1;
-		docset_read_text(set, STORED, text, (size_t)(to - text), c->conf->ns,
-		                 &c->store_problems);
-		text = to;
-	}
+	for (uint32_t i = 0; (text = store_change(&c->store, i, &len)); i++)
+		change_replay(set, STORED, text, len, c->conf->ns, &c->store_problems);
+	store_forget(&c->store);
 }
 
 /* The stored set; an empty one when there is none or it cannot be read. */
@@ -389,8 +373,9 @@ static struct docset *load_applied(struct control *c)
 	}
 	damaged = c->store_problems.n_errors;
 	if (text)
-		read_stored(c, set, text, len);
+		docset_read_emitted(set, STORED, text, len, c->conf->ns, &c->store_problems);
 	free(text);
+	read_changes(c, set);
 	if (c->store_problems.n_errors == damaged)
 		return set;
 	log_diags("stored-set-refused", &c->store_problems);
@@ -507,8 +492,8 @@ int control_open(struct control *c, const struct conf *conf, uv_loop_t *loop, ch
 	c->base.registry = c->registry;
 	c->base.store = &c->store;
 	set_options(c);
-	c->stored = c->store.generation;
 	c->base.applied = load_applied(c);
+	c->stored = c->store.generation;
 	c->base.directory = load_directory(c);
 	if (!build_first(c)) {
 		snprintf(err, err_size, "an empty set of documents cannot be built");

@@ -21,6 +21,8 @@
 
 #define CHUNK_OBJECTS 128u
 
+#define PIECE_BYTES (1u << 20) /* far below TREE_BYTES_MAX and what TREE_NODES_MAX takes */
+
 struct held {
 	atomic_uint refs; /* chunks that hold it */
 	struct arena arena;
@@ -560,6 +562,24 @@ int docset_read_text(struct docset *set, const char *file, const char *text, siz
 	diag_about(diags, NULL);
 	arena_fini(&a);
 	return diags->n_errors == before ? 0 : -EINVAL;
+}
+
+void docset_read_emitted(struct docset *set, const char *file, const char *text, size_t len,
+                         const char *ns, struct diag_list *diags)
+{
+	static const char separator[] = "\n---\n";
+	const char *end = text + len;
+
+	while (text < end) {
+		const char *to = end;
+
+		if ((size_t)(end - text) > PIECE_BYTES)
+			to = memmem(text + PIECE_BYTES, (size_t)(end - text) - PIECE_BYTES,
+			            separator, strlen(separator));
+		to = !to || to == end ? end : to + 1;
+		docset_read_text(set, file, text, (size_t)(to - text), ns, diags);
+		text = to;
+	}
 }
 
 static int cannot(struct diag_list *diags, const char *path, int error)

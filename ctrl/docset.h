@@ -117,4 +117,12 @@ bool docset_same(const struct istio_object *a, const struct istio_object *b);
 /** Write every object as one multi-document YAML text that docset_read_text() reads back the same. */
 void docset_emit(const struct docset *set, FILE *out);
 
+/**
+ * Read what docset_emit() wrote. Applied in many files and stored as one: the bounds on one file must not
+ * keep it from being read back, so it is read in pieces of whole documents; "---" stands at the start of
+ * a line only between documents there. Arguments as for docset_read_text().
+ */
+void docset_read_emitted(struct docset *set, const char *file, const char *text, size_t len,
+                         const char *ns, struct diag_list *diags);
+
 #endif

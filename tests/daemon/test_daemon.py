@@ -279,7 +279,9 @@ class Daemon(unittest.TestCase):
         files, memory = len(os.listdir(process + "/fd")), resident()
         change(800)
         self.assertEqual(len(os.listdir(process + "/fd")), files)
-        self.assertEqual(len([f for f in os.listdir(self.dir + "/state") if f.startswith("set")]), 2)
+        stored = [f for f in os.listdir(self.dir + "/state") if f.endswith(".yaml")]
+        self.assertLessEqual(len(stored), 5)  # two sets and what leads from the one to the other and on
+        self.assertLess(sum(os.path.getsize(f"{self.dir}/state/{f}") for f in stored), 1 << 20)
         with open(WEIR, "rb") as f:
             sanitized = b"__asan_init" in f.read()
         if not sanitized:  # which keeps freed memory for a while
@@ -387,24 +389,55 @@ spec: {{hosts: [{hosts(i)}], ports: [{{number: 80, name: http, protocol: HTTP}}]
         status = self.start().call("status")
         self.assertEqual((status["objects"]["ServiceEntry"], status["problems"]), (5000, []))
 
-    def test_a_damaged_set_gives_the_one_before(self):
+    def stored(self, name):
+        return sorted(f"{self.dir}/state/{f}" for f in os.listdir(self.dir + "/state") if f.startswith(name))
+
+    def test_a_damaged_change_gives_what_was_before(self):
         c = self.start()
         c.call("apply", documents=documents(service()))
         c.call("apply", documents=documents(canary(1, 2)))
         self.end()
-        newest = sorted(f for f in os.listdir(self.dir + "/state") if f.startswith("set-"))[-1]
-        with open(f"{self.dir}/state/{newest}", "r+b") as f:
-            f.truncate(150)
+        with open(self.stored("journal-")[-1], "r+b") as f:
+            f.seek(-2, os.SEEK_END)
+            f.write(b"X")
         c = self.start()
         status = c.call("status")
         self.assertEqual((status["objects"]["ServiceEntry"], status["objects"]["VirtualService"]), (1, 0))
         self.assertIn("is damaged", status["problems"][0]["message"])
         self.assertGreater(c.call("apply", documents=documents(canary(1, 2)))["generation"], 3)
+        self.end()
+        status = self.start().call("status")
+        self.assertEqual((status["objects"]["ServiceEntry"], status["objects"]["VirtualService"]), (1, 1))
+        self.assertEqual(status["problems"], [])
+
+    def test_a_change_that_the_power_cut_short_was_never_made(self):
+        c = self.start()
+        c.call("apply", documents=documents(service()))
+        c.call("apply", documents=documents(canary(1, 2)))
+        c.call("delete", objects=[{"kind": "vs", "name": "httpbin"}])
+        c.call("apply", documents=documents(canary(3, 4)))
+        self.end()
+        path = self.stored("journal-")[-1]
+        for weights in ([], [5, 6]):
+            os.truncate(path, os.path.getsize(path) - 3)
+            c = self.start()
+            status = c.call("status")
+            self.assertEqual((status["objects"]["ServiceEntry"], status["objects"]["VirtualService"]), (1, 0))
+            self.assertEqual(status["problems"], [])
+            if weights:
+                c.call("apply", documents=documents(canary(*weights)))
+                self.end()
+                route = self.start().call("get", kind="vs")["items"][0]["object"]["spec"]["http"][0]["route"]
+                self.assertEqual([d["weight"] for d in route], weights)
+                return
+            c.call("apply", documents=documents(canary(3, 4)))
+            self.end()
 
     def test_a_stored_set_that_is_refused_does_not_stop_the_start(self):
         self.start().call("apply", documents=documents(service()))
         self.end()
-        path = [f"{self.dir}/state/{f}" for f in os.listdir(self.dir + "/state") if f.startswith("set-")][0]
+        os.unlink(self.stored("journal-")[0])
+        path = f"{self.dir}/state/set-{2:020d}.yaml"
         text = "kind: VirtualService\napiVersion: networking.istio.io/v1\nmetadata: {name: a}\nspec: {purple: 1}\n"
         h = 0xcbf29ce484222325
         for b in text.encode():
