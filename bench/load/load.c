@@ -17,9 +17,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SERVER_1    0x0a4d010bu /* 10.77.1.11 */
-#define RESEND_MS   300         /* a request or SYN without any answer is sent again */
-#define DRAIN_MS    3000        /* for the last answers */
+#define RESEND_MS   300  /* a request or SYN without any answer is sent again */
+#define DRAIN_MS    3000 /* for the last answers */
 #define SWEEP_TURNS 4096
 #define AWAY_US     50 /* a turn that long: something else had the CPU */
 #define OPEN_SLACK  60 /* seconds to open all connections */
@@ -266,7 +265,7 @@ static void set_up_clients(struct load *l, const struct options *o)
 	                                .pipeline = o->pipeline,
 	                                .first = o->client,
 	                                .target = o->vip,
-	                                .target_port = 80,
+	                                .target_port = (uint16_t)o->port,
 	                                .close = o->close,
 	                                .once = o->idle,
 	                                .by_request = o->by_request};
@@ -282,7 +281,7 @@ static void set_up_flood(struct load *l, const struct options *o)
 {
 	l->flood.kind = o->flood;
 	l->flood.target = o->vip;
-	l->flood.target_port = 80;
+	l->flood.target_port = (uint16_t)o->port;
 	l->flood.full = o->flood_rate == 0;
 	l->flood.pace.period = o->flood_rate > 0 ? (double)rte_get_tsc_hz() / o->flood_rate : 0;
 }
@@ -292,7 +291,9 @@ int main(int argc, char **argv)
 	static struct load load;
 	struct options o = {.host = "httpbin.sample-app.svc.cluster.local",
 	                    .vip = 0x0a4d0001u,
+	                    .port = 80,
 	                    .client = 0x0a4d0002u,
+	                    .server = 0x0a4d010bu,
 	                    .connections = 64,
 	                    .seconds = 5,
 	                    .sources = 1,
@@ -305,7 +306,7 @@ int main(int argc, char **argv)
 
 	options_read(&o, argc, argv);
 	load.edge.address = o.client;
-	load.back.address = SERVER_1;
+	load.back.address = o.server;
 	port_open(&o, &load.edge, &load.back);
 	load.away = rte_get_tsc_hz() / 1000000 * AWAY_US;
 	body_init(&load.body);

@@ -16,7 +16,7 @@ struct options {
 	const char *edge, *back;               /* sockets of memif ports */
 	const char *edge_device, *back_device; /* any DPDK devices instead */
 	const char *host;
-	uint32_t vip, client; /* host order */
+	uint32_t vip, client, server, port; /* host order */
 	uint32_t connections, seconds, inflight, sources, hosts, paths, pipeline, body, post,
 		workers;
 	double rate, zipf, flood_rate; /* rates: per second; 0: closed loop, as fast as it goes */
