@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Match blocks to clauses, and their uri conditions to one database a virtual host.
+ * Match blocks to clauses, and their uri conditions to one tree or database a virtual host.
  *
  * A regular expression is compiled with HS_FLAG_UTF8 between ^(?: and \E)\z, which together give RE2's
  * full match; workers never scan a string that is not valid UTF-8 (core/condition.h). Literals are
@@ -13,8 +13,9 @@
 #include <stdlib.h>
 
 #define CLAUSES_MAX       65536u /* of one virtual host: ROUTE_CLAUSES_MAX of the workers */
-#define DIRECT_MAX        16u    /* literal conditions that are no slower one by one: measured */
-#define LITERAL_BYTES_MAX 2000u  /* longer ones are compared directly: Hyperscan takes 16000 */
+#define DIRECT_MAX        4u     /* literal conditions that are no slower one by one: measured */
+#define NOCASE_MAX        16u /* literals without letter case that are: they are not in the tree */
+#define LITERAL_BYTES_MAX 2000u /* longer ones are compared directly: Hyperscan takes 16000 */
 
 #define REGEX_FLAGS   (HS_FLAG_UTF8 | HS_FLAG_ALLOWEMPTY | HS_FLAG_SINGLEMATCH)
 #define LITERAL_FLAGS (HS_FLAG_SINGLEMATCH)
@@ -186,14 +187,31 @@ static bool is_literal(const struct clause *c)
 
 static bool needs_database(const struct clause *clauses, uint32_t n)
 {
-	uint32_t literals = 0;
+	uint32_t nocase = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		if (clauses[i].uri.op == MATCH_REGEX)
 			return true;
-		literals += is_literal(&clauses[i]);
+		nocase += is_literal(&clauses[i]) && clauses[i].uri.nocase;
 	}
-	return literals > DIRECT_MAX;
+	return nocase > NOCASE_MAX;
+}
+
+/* Which literals go into the tree; false: so few that it is not worth one. */
+static bool choose_literals(struct clause *clauses, uint32_t n)
+{
+	uint32_t chosen = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct clause *c = &clauses[i];
+
+		c->uri_found =
+			is_literal(c) && !c->uri.nocase && c->uri.text.len <= LITERAL_BYTES_MAX;
+		chosen += c->uri_found;
+	}
+	for (uint32_t i = 0; chosen <= DIRECT_MAX && i < n; i++)
+		clauses[i].uri_found = false;
+	return chosen > DIRECT_MAX;
 }
 
 static uint32_t list_patterns(struct build *b, struct clause *clauses, uint32_t n,
@@ -215,7 +233,7 @@ static uint32_t list_patterns(struct build *b, struct clause *clauses, uint32_t 
 			                                     LITERAL_FLAGS | nocase, i};
 		else
 			continue;
-		c->uri_in_db = true;
+		c->uri_found = true;
 	}
 	return n_out;
 }
@@ -225,7 +243,7 @@ static void set_direct(struct build *b, const struct clause *clauses, struct vho
 	uint32_t *direct = heap_alloc(b->heap, v->n_clauses * sizeof(*direct));
 
 	for (uint32_t i = 0; i < v->n_clauses; i++)
-		if (!clauses[i].uri_in_db)
+		if (!clauses[i].uri_found)
 			direct[v->n_direct++] = i;
 	v->direct = direct;
 }
@@ -286,6 +304,10 @@ void build_clauses(struct build *b, const struct build_blocks *blocks, uint16_t 
 		set_clause(b, &blocks->v[i], port, &clauses[i]);
 	v->clauses = clauses;
 	v->n_clauses = blocks->n;
-	if (needs_database(clauses, v->n_clauses))
+	if (needs_database(clauses, v->n_clauses)) {
 		set_database(b, blocks, clauses, v);
+	} else if (choose_literals(clauses, v->n_clauses)) {
+		v->paths = build_paths(b, clauses, v->n_clauses);
+		set_direct(b, clauses, v);
+	}
 }

@@ -252,6 +252,9 @@ void build_hosts(struct build *b, struct snapshot *s);
 /** Does this block match everything, as Istio decides it (IsCatchAllRoute)? */
 bool build_is_catch_all(const struct istio_http_match *m);
 
+/** The tree of those clauses' uris that have uri_found set; at least one has. In the part's heap. */
+const struct path_tree *build_paths(struct build *b, const struct clause *clauses, uint32_t n);
+
 /** The clauses of a virtual host and their database, from its blocks. */
 void build_clauses(struct build *b, const struct build_blocks *blocks, uint16_t port,
                    struct vhost *v);

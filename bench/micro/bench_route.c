@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Host and rule look-up, with 1 to 1,000 rules of one host. The request meets the last rule: the
- * dearest when rules are compared one by one. "direct" is the same virtual host without its
- * database: where the two columns cross is DIRECT_MAX of ctrl/build_match.c.
+ * dearest when rules are compared one by one. "direct" is the same virtual host without its tree: where
+ * the two cross is DIRECT_MAX of ctrl/build_match.c.
  */
 #include "bench.h"
 #include "routing.h"
@@ -73,12 +73,13 @@ static void measure(const char *kind, const char *pattern, const char *path, uin
 	q.vhost = route_host(q.listener, q.request.authority);
 	if (!route_match(q.vhost, &q.request, q.scratch, r.bits))
 		exit(1);
-	snprintf(name, sizeof(name), "%u %s%s", n_rules, kind, q.vhost->db ? "" : ", direct");
+	snprintf(name, sizeof(name), "%u %s%s", n_rules, kind,
+	         q.vhost->paths || q.vhost->db ? "" : ", direct");
 	bench_run(name, look_up_rule, &q, 100);
-	if (q.vhost->db && n_rules <= 100 && q.vhost->clauses[0].uri.op != MATCH_REGEX) {
+	if (q.vhost->paths && n_rules <= 100) {
 		struct vhost direct = *q.vhost;
 
-		direct.db = NULL;
+		direct.paths = NULL;
 		q.vhost = &direct;
 		snprintf(name, sizeof(name), "%u %s, direct", n_rules, kind);
 		bench_run(name, look_up_rule, &q, 100);
@@ -88,7 +89,7 @@ static void measure(const char *kind, const char *pattern, const char *path, uin
 
 int main(void)
 {
-	static const uint32_t counts[] = {1, 4, 8, 10, 12, 16, 24, 32, 48, 64, 100, 1000};
+	static const uint32_t counts[] = {1, 2, 3, 4, 8, 10, 12, 16, 24, 32, 48, 64, 100, 1000};
 
 	routing_init(&r);
 	bench_begin("route");

@@ -2,6 +2,7 @@
 #include "route.h"
 
 #include "condition.h"
+#include "path_tree.h"
 
 #include <hs.h>
 
@@ -111,11 +112,8 @@ static const struct clause *match_directly(const struct vhost *v, const struct c
 static int set_bit(unsigned int id, unsigned long long from, unsigned long long to,
                    unsigned int flags, void *context)
 {
-	struct route_bits *bits = context;
-
 	(void)from, (void)to, (void)flags;
-	bits->words[id / 64] |= 1ull << (id % 64);
-	bits->dirty[id / 4096] |= 1ull << (id / 64 % 64);
+	route_bits_set(context, id);
 	return 0;
 }
 
@@ -143,16 +141,16 @@ static void clear_bits(struct route_bits *bits, uint32_t n_clauses)
 }
 
 /*
- * Two ascending sequences of clauses are walked as one: those whose uri the scan found, and those
- * whose uri is not in the database.
+ * Two ascending sequences of clauses are walked as one: those whose uri was found, and those whose uri
+ * was not looked for.
  */
-static const struct clause *match_scanned(const struct vhost *v, const struct condition_env *env)
+static const struct clause *match_found(const struct vhost *v, const struct condition_env *env)
 {
 	uint32_t found = take_bit(env->bits, v->n_clauses), direct = 0;
 
 	for (;;) {
-		uint32_t unscanned = direct < v->n_direct ? v->direct[direct] : UINT32_MAX;
-		uint32_t i = found < unscanned ? found : unscanned;
+		uint32_t other = direct < v->n_direct ? v->direct[direct] : UINT32_MAX;
+		uint32_t i = found < other ? found : other;
 
 		if (i == UINT32_MAX)
 			return NULL;
@@ -174,6 +172,10 @@ const struct clause *route_match(const struct vhost *v, const struct http1_reque
 {
 	const struct condition_env env = {.request = r, .scratch = scratch, .bits = bits};
 
+	if (v->paths) {
+		path_tree_find(v->paths, r->path, bits);
+		return match_found(v, &env);
+	}
 	if (!v->db || v->n_clauses == 0 || !condition_is_utf8(r->path))
 		return match_directly(v, &env);
 	/* Cannot fail: the callback never stops it, and the scratch was made for this database. */
@@ -181,5 +183,5 @@ const struct clause *route_match(const struct vhost *v, const struct http1_reque
 		clear_bits(bits, v->n_clauses);
 		return NULL;
 	}
-	return match_scanned(v, &env);
+	return match_found(v, &env);
 }

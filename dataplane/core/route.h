@@ -3,8 +3,9 @@
  * Which rule a request meets: listener, then virtual host, then the first clause whose conditions all
  * hold. Reads the snapshot only; the scratch is the worker's own.
  *
- * First match in document order, whatever the number of rules: one Hyperscan scan sets a bit per
- * clause whose uri condition holds, and the lowest bits are tried in order for the rest.
+ * First match in document order, whatever the number of rules: one walk down the tree of the host's
+ * literal paths, or one Hyperscan scan where there are regular expressions, sets a bit for each clause
+ * whose uri condition holds, and the lowest bits are tried in order for the rest.
  */
 #ifndef WEIR_ROUTE_H
 #define WEIR_ROUTE_H
@@ -31,6 +32,12 @@ struct route_bits {
 	uint64_t dirty[ROUTE_CLAUSES_MAX / 4096];
 	char joined[ROUTE_JOINED_MAX]; /* values of a field that stands there several times */
 };
+
+static inline void route_bits_set(struct route_bits *bits, uint32_t clause)
+{
+	bits->words[clause / 64] |= 1ull << (clause % 64);
+	bits->dirty[clause / 4096] |= 1ull << (clause / 64 % 64);
+}
 
 /**
  * The first clause of v that the request meets; NULL: none, answer 404.

@@ -277,7 +277,7 @@ static void put_match(FILE *f, const struct str_match *m)
 static void put_vhost(FILE *f, const struct vhost *v)
 {
 	put_str(f, "  vhost", v->name);
-	fprintf(f, " db=%p direct", (const void *)v->db);
+	fprintf(f, " db=%p tree=%d direct", (const void *)v->db, v->paths != NULL);
 	for (uint32_t i = 0; i < v->n_direct; i++)
 		fprintf(f, " %u", v->direct[i]);
 	fputs("\n", f);
@@ -285,7 +285,7 @@ static void put_vhost(FILE *f, const struct vhost *v)
 		const struct clause *c = &v->clauses[i];
 
 		put_str(f, "   clause", c->name);
-		fprintf(f, " in_db=%d", c->uri_in_db);
+		fprintf(f, " found=%d", c->uri_found);
 		put_match(f, &c->uri);
 		for (uint32_t k = 0; k < c->n_headers; k++) {
 			put_str(f, "header", c->headers[k].name);

@@ -164,7 +164,7 @@ static void rewrite(void **state)
 		.uri = {.op = MATCH_PREFIX, .nocase = true, .text = STR("/FOO")}};
 	const struct clause exact = {.uri = {.op = MATCH_EXACT, .text = STR("/foo/bar")}};
 	const struct clause regex = {.uri = {.op = MATCH_REGEX, .text = STR("/f.*")},
-	                             .uri_in_db = true};
+	                             .uri_found = true};
 	const struct clause any = {.uri = {.op = MATCH_ANY}};
 
 	(void)state;

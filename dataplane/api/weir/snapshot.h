@@ -86,7 +86,7 @@ struct query_match {
 struct clause {
 	struct str_match
 		uri; /* on the normalised path without query; REGEX is decided by vhost->db only */
-	bool uri_in_db; /* the uri condition is pattern number "index of this clause" in vhost->db */
+	bool uri_found; /* vhost->db or vhost->paths decides the uri condition */
 	uint16_t n_headers;
 	uint16_t n_queries;
 	const struct header_match *headers;
@@ -95,13 +95,39 @@ struct clause {
 	struct str name; /* "rule" or "rule.match" as in Istio; empty when unnamed */
 };
 
+/*
+ * Literal paths as a tree (core/path_tree.c). Node 0 is the root. ids: clauses by index; those of a node
+ * stand together, the prefixes' first.
+ */
+#define PATH_LABEL 29
+#define PATH_KIDS  16
+struct path_node {
+	alignas(64) uint32_t kids; /* the first; its siblings follow in the order of first[] */
+	uint32_t ids;
+	uint32_t n_prefix, n_exact;
+	uint16_t
+		n_kids; /* > PATH_KIDS: kids is a place in wide[], where 256 nodes stand by byte, 0: none */
+	uint8_t len; /* of the label */
+	char label[PATH_LABEL];
+	uint8_t first[PATH_KIDS]; /* each kid's label's first byte */
+};
+static_assert(sizeof(struct path_node) == 64, "a node is one cache line");
+
+struct path_tree {
+	const struct path_node *nodes;
+	const uint32_t *ids;
+	const uint32_t *wide;
+};
+
 struct vhost {
 	struct str name; /* the host pattern: "a.example.com", "*.example.com", "*" */
 	uint32_t n_clauses;
 	const struct clause *clauses;
-	const struct hs_database *db; /* NULL: compare the uri conditions one by one */
+	/* One of these or none. None: compare the uri conditions one by one. */
+	const struct hs_database *db;
+	const struct path_tree *paths;
 	uint32_t n_direct;
-	const uint32_t *direct; /* with db: the clauses whose uri is not in it, ascending */
+	const uint32_t *direct; /* with one: the clauses whose uri is not in it, ascending */
 };
 
 /* Exact names: open addressing, power of two, at most half full; empty rows have vhost == NULL. */
