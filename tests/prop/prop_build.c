@@ -620,5 +620,5 @@ int main(int argc, char **argv)
 	}
 	routing_fini(&r);
 	routing_fini(&other);
-	return shared > n_steps && shared < n_vhosts ? 0 : 1; /* a test of nothing is no test */
+	return shared > n_steps / 4 && shared < n_vhosts ? 0 : 1; /* a test of nothing is no test */
 }

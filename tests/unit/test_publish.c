@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Snapshots under real threads: readers route and pick all the time, the builder publishes and frees.
+ * Snapshots under real threads: readers route and pick all the time, the builder builds each from the one
+ * before, publishes and frees.
  * Publishing here is what io does with rte_rcu_qsbr, in plain C11: one release store, readers that say
  * when they hold nothing, and a snapshot freed when all have said so since it was replaced. Meant for
  * ThreadSanitizer and AddressSanitizer; every pick must come from a whole snapshot.
@@ -41,7 +42,9 @@ static struct snapshot *build(uint32_t canary)
 	         " {destination: {host: c}, weight: %u}]\n",
 	         canary % 3, canary);
 	assert_true(routing_read(&r, yaml));
-	struct snapshot *s = routing_build(&r);
+	const struct snapshot *was = atomic_load(&current);
+	struct snapshot *s = was ? build_next(was, r.docs, &r.options, ++r.generation, &r.diags)
+	                         : routing_build(&r);
 
 	assert_non_null(s);
 	return s;

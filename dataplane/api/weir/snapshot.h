@@ -2,8 +2,9 @@
 /*
  * The snapshot: everything the workers need to know about routing, built whole by ctrl, read by core.
  *
- * Immutable from the moment it is published. It lives in one arena of its own, so freeing it is one
- * call. Nothing in it is per worker, except scratch[] and inflight[], which the comments mark.
+ * Immutable from the moment it is published. What two snapshots have in common they share: virtual
+ * hosts, routes, subsets, scratch space are at the same address in both; ctrl counts who has them
+ * (ctrl/part.h). Nothing in it is per worker, except scratch[] and inflight[], which the comments mark.
  *
  * What has to survive a change (where a split stands, pools of connections, statistics) lives in
  * the workers, in arrays indexed by a *slot*. ctrl's registry gives an identity ("endpoint
