@@ -63,8 +63,22 @@ void buf_ref(struct buf *b);
 /** Does anybody else hold a reference, for example a device still sending? */
 bool buf_shared(const struct buf *b);
 
-/** Is less than a quarter of the pool's buffers free? For deciding what to refuse; may be slow. */
-bool buf_is_scarce(const struct buf_pool *pool);
+/* How much of a pool is free. */
+enum buf_supply {
+	BUF_PLENTY,
+	BUF_SCARCE,     /* less than a quarter */
+	BUF_NEARLY_OUT, /* less than a thirty-second, or than 16 */
+};
+
+static inline enum buf_supply buf_supply_of(uint32_t left, uint32_t total)
+{
+	if (left < total / 32 || left < 16)
+		return BUF_NEARLY_OUT;
+	return left < total / 4 ? BUF_SCARCE : BUF_PLENTY;
+}
+
+/** For deciding what to refuse; may be slow. */
+enum buf_supply buf_supply(const struct buf_pool *pool);
 
 static inline size_t buf_headroom(const struct buf *b)
 {

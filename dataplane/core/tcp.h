@@ -139,11 +139,12 @@ void tcp_timer(struct tcp_stack *s, struct timer *t, uint64_t now_us);
 void tcp_flush(struct tcp_stack *s, uint64_t now_us);
 
 /**
- * Buffers are scarce, or no longer: while they are, every connection may hold only a small part of what
- * it may otherwise, so that many slow or hostile ones together cannot take all of the pool. Windows
- * already offered are honoured.
+ * How many buffers are left. While they are scarce, every connection may hold only a small part of what it
+ * may otherwise, so that many slow or hostile ones together cannot take all of the pool; windows already
+ * offered are honoured. While they are nearly out, bytes from clients are dropped, to be sent again: what
+ * is left is for the answers to those whose requests are here, which is what gives buffers back.
  */
-void tcp_scarce(struct tcp_stack *s, bool scarce);
+void tcp_supply(struct tcp_stack *s, enum buf_supply supply);
 
 /** Take one connection with news off the ready list, or NULL. events: set of enum tcp_event. */
 struct tcp_conn *tcp_next_ready(struct tcp_stack *s, uint32_t *events);

@@ -230,6 +230,8 @@ static enum drop take_data(struct tcp_stack *s, struct tcp_conn *c, struct tcp_s
 	enum drop end;
 	bool hole = c->ooo != NULL;
 
+	if (s->nearly_out && c->listener >= 0)
+		return DROP_TCP_RCV_LIMIT;
 	g->buf->seq = g->seq;
 	if (g->seq != c->rcv_nxt) {
 		tcp_ack_now(s, c); /* RFC 5681 section 4.2 */

@@ -97,9 +97,10 @@ static void free_list(struct buf *b)
 	}
 }
 
-void tcp_scarce(struct tcp_stack *s, bool scarce)
+void tcp_supply(struct tcp_stack *s, enum buf_supply supply)
 {
-	s->scarce = scarce;
+	s->scarce = supply >= BUF_SCARCE;
+	s->nearly_out = supply >= BUF_NEARLY_OUT;
 }
 
 void tcp_fini(struct tcp_stack *s)

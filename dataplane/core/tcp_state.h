@@ -197,7 +197,7 @@ struct tcp_stack {
 	uint32_t rcv_bufs_max;
 	uint32_t ooo_max;
 	uint8_t rcv_ws;
-	bool scarce; /* tcp_scarce() */
+	bool scarce, nearly_out; /* tcp_supply() */
 };
 
 /* What a connection may hold in each direction while buffers are scarce. */

@@ -331,6 +331,15 @@ static void tell(struct worker *w, struct tcp_conn *c, uint32_t events)
 		session_event(w, tcp_user(c), events);
 }
 
+/* Often when it matters: the last buffers can go within a turn or two. */
+static void look_at_pool(struct worker *w)
+{
+	enum buf_supply supply = buf_supply(w->pool);
+
+	tcp_supply(w->tcp, supply);
+	w->look_at_pool_us = w->now_us + (supply == BUF_PLENTY ? POOL_LOOK_US : 0);
+}
+
 bool worker_turn(struct worker *w, uint64_t now_us, uint64_t unix_s)
 {
 	struct tcp_conn *c;
@@ -339,10 +348,8 @@ bool worker_turn(struct worker *w, uint64_t now_us, uint64_t unix_s)
 
 	w->now_us = now_us;
 	w->unix_s = unix_s;
-	if (now_us >= w->look_at_pool_us) {
-		tcp_scarce(w->tcp, buf_is_scarce(w->pool));
-		w->look_at_pool_us = now_us + POOL_LOOK_US;
-	}
+	if (now_us >= w->look_at_pool_us)
+		look_at_pool(w);
 	timer_turn(&w->wheel, now_us, timer_due, w);
 	while ((c = tcp_next_ready(w->tcp, &events))) {
 		w->busy = true;

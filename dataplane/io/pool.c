@@ -111,11 +111,11 @@ struct buf *buf_alloc(struct buf_pool *pool)
 	return b;
 }
 
-bool buf_is_scarce(const struct buf_pool *pool)
+enum buf_supply buf_supply(const struct buf_pool *pool)
 {
 	const struct rte_mempool *mp = (const void *)pool;
 
-	return rte_mempool_avail_count(mp) < mp->size / 4;
+	return buf_supply_of(rte_mempool_avail_count(mp), mp->size);
 }
 
 void buf_free(struct buf *b)

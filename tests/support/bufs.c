@@ -82,9 +82,9 @@ bool buf_shared(const struct buf *b)
 	return bufs_refs(b) > 1;
 }
 
-bool buf_is_scarce(const struct buf_pool *pool)
+enum buf_supply buf_supply(const struct buf_pool *pool)
 {
-	return pool->limit - pool->live < pool->limit / 4;
+	return buf_supply_of(pool->limit - pool->live, pool->limit);
 }
 
 struct buf_pool bufs_pool(uint32_t limit)

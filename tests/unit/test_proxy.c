@@ -1006,6 +1006,55 @@ static void leaves_buffers_for_others(void **state)
 }
 
 /* A byte to a buffer would let a client that sends bytes one by one take many times what it may. */
+static uint32_t count_text(const struct line *l, const char *text)
+{
+	uint32_t n = 0;
+
+	l->in[l->len] = 0;
+	for (const char *p = l->in; (p = strstr(p, text)); p++)
+		n++;
+	return n;
+}
+
+/*
+ * More requests at once than there are buffers for: each holds one until its response begins. If they may
+ * hold all, no response can be received, and nobody ever lets go.
+ */
+static void keeps_buffers_to_finish_with(void **state)
+{
+	enum {
+		MANY = 14,
+		EACH = 8
+	};
+	struct line *c[MANY];
+	char get[512]; /* too long to be joined with the one before */
+	uint32_t answers = 0;
+
+	(void)state;
+	for (int i = 0; i < MANY; i++)
+		c[i] = dial();
+	st.weir.pool.limit = 80;
+	snprintf(get, sizeof(get), "GET /p/ HTTP/1.1\r\nHost: a\r\nX: %0300d\r\n\r\n", 0);
+	for (int i = 0; i < MANY * EACH; i++)
+		say(c[i % MANY], get);
+	for (int s = 0; s < 60; s++) {
+		for (uint32_t i = 0; i < st.v1.n; i++)
+			if (st.v1.lines[i].len) {
+				st.v1.lines[i].len = 0;
+				say(v1(i), OK("hi"));
+			}
+		for (uint32_t i = 0; i < st.v2.n; i++)
+			if (st.v2.lines[i].len) {
+				st.v2.lines[i].len = 0;
+				say(&st.v2.lines[i], OK("hi"));
+			}
+		pass(SECOND / 2);
+	}
+	for (int i = 0; i < MANY; i++)
+		answers += count_text(c[i], "HTTP/1.1 200 OK");
+	assert_int_equal(answers, MANY * EACH);
+}
+
 static void keeps_small_pieces_together(void **state)
 {
 	const uint32_t full = 65536, bytes = 3000;
@@ -1221,6 +1270,7 @@ int main(void)
 		T(refuses_connections_over_the_limit),
 		T(holds_back),
 		T(leaves_buffers_for_others),
+		T(keeps_buffers_to_finish_with),
 		T(keeps_small_pieces_together),
 		T(routes_each_request_anew),
 		T(gives_a_slot_to_another_endpoint),
