@@ -298,8 +298,8 @@ static int give_rx(uint32_t i)
 		l->rxq[l->n_rxq++] = (struct loop_rxq){.port_id = p->id,
 		                                       .queue = q,
 		                                       .port = (uint8_t)i,
-		                                       .sorted = p->steering == PORT_RSS};
-		l->can_wake &= p->rx_intr;
+		                                       .sorted = p->steering == PORT_RSS,
+		                                       .intr = p->rx_intr};
 		plane->pollers[i] |= 1ull << l->id;
 	}
 	return 0;
@@ -322,7 +322,8 @@ static int give_tx(uint32_t i)
 		plane->loops[w]->tx[i] =
 			(struct loop_tx){.port_id = p->id,
 		                         .queue = (uint16_t)(k % p->tx_queues),
-		                         .ring = plane->handoff.rings[HANDOFF_OUT][w][owner]};
+		                         .ring = plane->handoff.rings[HANDOFF_OUT][w][owner],
+		                         .owner = (uint8_t)owner};
 	}
 	return 0;
 }
@@ -330,14 +331,13 @@ static int give_tx(uint32_t i)
 static void give_rings(struct loop *l)
 {
 	for (uint32_t w = 0; w < plane->plan.n_workers; w++) {
+		l->peers[w] = &plane->loops[w]->wake;
 		l->hand[w] = plane->handoff.rings[HANDOFF_IN][l->id][w];
 		if (plane->handoff.rings[HANDOFF_IN][w][l->id])
 			l->in[l->n_in++] = plane->handoff.rings[HANDOFF_IN][w][l->id];
 		if (plane->handoff.rings[HANDOFF_OUT][w][l->id])
 			l->out[l->n_out++] = plane->handoff.rings[HANDOFF_OUT][w][l->id];
 	}
-	/* a ring wakes nobody, and a worker without a queue would sleep for ever */
-	l->can_wake &= l->n_rxq > 0 && l->n_in == 0 && l->n_out == 0;
 }
 
 static int share_out(char *err, size_t err_size)
@@ -362,6 +362,8 @@ static int share_out(char *err, size_t err_size)
 
 static int make_loops(const struct node *node)
 {
+	int rc;
+
 	for (uint32_t w = 0; w < node->n_workers; w++) {
 		struct loop *l = place_map(sizeof(*l), plane->sockets[w]);
 
@@ -373,8 +375,10 @@ static int make_loops(const struct node *node)
 		l->n_ports = node->n_ports;
 		l->shared = &plane->shared;
 		l->pool = plane->pools[worker_socket(w)];
-		l->can_wake = true;
 		plane->loops[w] = l;
+		rc = wake_init(&l->wake);
+		if (rc < 0)
+			return rc;
 	}
 	return 0;
 }
@@ -494,12 +498,20 @@ int dataplane_start(const struct node *node, struct snapshot *first, char *err, 
 	return rc;
 }
 
+/* Whatever the workers are to find is stored: those that sleep look now. */
+static void ring_workers(void)
+{
+	for (uint32_t w = 0; w < plane->n_running; w++)
+		wake_ring(&plane->loops[w]->wake);
+}
+
 void dataplane_stop(void)
 {
 	if (!plane)
 		return;
 	plane->shared.n_running = plane->n_running;
 	__atomic_store_n(&plane->shared.stopping, true, __ATOMIC_RELEASE);
+	ring_workers();
 	for (uint32_t w = 0; w < plane->n_running; w++)
 		rte_eal_wait_lcore(plane->loops[w]->lcore);
 	/* a worker that was made and never ran */
@@ -511,6 +523,8 @@ void dataplane_stop(void)
 		port_close(&plane->ports[i]);
 	for (uint32_t w = 0; w < plane->plan.n_workers; w++) {
 		place_unmap(plane->memory[w], plane->worker_bytes);
+		if (plane->loops[w])
+			wake_fini(&plane->loops[w]->wake);
 		place_unmap(plane->loops[w], sizeof(struct loop));
 	}
 	for (uint32_t s = 0; s < SOCKETS_MAX; s++)
@@ -527,6 +541,7 @@ void dataplane_stop(void)
 void dataplane_publish(struct snapshot *next)
 {
 	publish_set(&plane->publish, next);
+	ring_workers();
 }
 
 bool dataplane_in_effect(uint64_t generation)
@@ -616,11 +631,13 @@ struct pool_status dataplane_pool(void)
 void dataplane_drain(void)
 {
 	__atomic_store_n(&plane->shared.draining, true, __ATOMIC_RELAXED);
+	ring_workers();
 }
 
 void dataplane_undrain(void)
 {
 	__atomic_store_n(&plane->shared.draining, false, __ATOMIC_RELAXED);
+	ring_workers();
 }
 
 bool dataplane_draining(void)

@@ -6,7 +6,6 @@
 #include <rte_byteorder.h>
 #include <rte_ethdev.h>
 #include <rte_ether.h>
-#include <rte_interrupts.h>
 #include <rte_ip.h>
 #include <rte_pause.h>
 #include <rte_prefetch.h>
@@ -17,12 +16,13 @@
 #include <sys/prctl.h>
 #include <time.h>
 
-#define TX_CHUNK    64   /* frames handed to the driver at once */
-#define TX_TRIES    8    /* then the queue counts as full: TCP sends again, others wait */
-#define IDLE_TURNS  64   /* empty turns at least before the first sleep */
-#define SLEEP_FIRST 8    /* us; doubles from there */
-#define SLEEP_LEAST 4    /* us; a shorter sleep costs more than it saves */
-#define WAKE_LEAST  1000 /* us; sleeps from here on wait for an interrupt, whose clock ticks in ms */
+#define TX_CHUNK    64     /* frames handed to the driver at once */
+#define TX_TRIES    8      /* then the queue counts as full: TCP sends again, others wait */
+#define IDLE_TURNS  64     /* empty turns at least before the first sleep */
+#define SLEEP_FIRST 8      /* us; doubles from there */
+#define SLEEP_LEAST 4      /* us; a shorter sleep costs more than it saves */
+#define WAIT_MOST   100000 /* us; what wakes us is enough: in case that it is not (decision 0050) */
+#define WAIT_AGAIN  1000   /* us; after a wake-up for nothing, doubles to WAIT_MOST */
 
 /* ---- the driver's part ------------------------------------------------------------------- */
 
@@ -78,6 +78,7 @@ static void hand_to(struct loop *l, uint32_t to, struct buf *b)
 {
 	bool full = !l->hand[to] || rte_ring_sp_enqueue(l->hand[to], b) != 0;
 
+	l->owed |= 1ull << to;
 	l->ends[full ? DROP_RING_FULL : DROP_HANDED_OFF]++;
 	if (full)
 		buf_free(b);
@@ -96,6 +97,7 @@ static void copy_to_others(struct loop *l, const struct buf *b)
 			l->counters[COUNT_NO_BUFFER]++;
 		else if (rte_ring_sp_enqueue(l->hand[w], copy) != 0)
 			buf_free(copy);
+		l->owed |= 1ull << w;
 	}
 }
 
@@ -203,10 +205,11 @@ static void send_burst(struct loop *l, const struct loop_tx *tx, struct rte_mbuf
 }
 
 /* The owner of the queue counts what it sends; what does not get there is counted here. */
-static void hand_out(struct loop *l, struct rte_ring *r, struct rte_mbuf **m, uint16_t n)
+static void hand_out(struct loop *l, const struct loop_tx *tx, struct rte_mbuf **m, uint16_t n)
 {
-	unsigned int taken = rte_ring_sp_enqueue_burst(r, (void **)m, n, NULL);
+	unsigned int taken = rte_ring_sp_enqueue_burst(tx->ring, (void **)m, n, NULL);
 
+	l->owed |= 1ull << tx->owner;
 	l->counters[COUNT_TX_FULL] += n - taken;
 	for (; taken < n; taken++)
 		rte_pktmbuf_free_seg(m[taken]);
@@ -225,7 +228,7 @@ static bool send_port(struct loop *l, uint32_t port)
 		for (; n < TX_CHUNK && at < total; at++)
 			m[n++] = to_mbuf(&out->tx[at], port);
 		if (tx->ring)
-			hand_out(l, tx->ring, m, n);
+			hand_out(l, tx, m, n);
 		else
 			send_burst(l, tx, m, n);
 	}
@@ -256,6 +259,13 @@ static bool send_all(struct loop *l)
 	for (uint32_t i = 0; i < l->n_out; i++)
 		sent |= send_for_others(l, l->out[i]);
 	return sent;
+}
+
+/* Whoever got frames and sleeps must hear of it. */
+static void ring_peers(struct loop *l)
+{
+	for (; l->owed; l->owed &= l->owed - 1)
+		wake_ring(l->peers[__builtin_ctzll(l->owed)]);
 }
 
 /* ---- a turn ------------------------------------------------------------------------------ */
@@ -307,6 +317,8 @@ bool loop_turn(struct loop *l)
 		busy |= poll_ring(l, l->in[i], now_us);
 	busy |= worker_turn(l->worker, now_us, wall_clock(l, now_us));
 	busy |= send_all(l);
+	if (unlikely(l->owed))
+		ring_peers(l);
 	l->counters[COUNT_LOOPS]++;
 	if (busy)
 		l->counters[COUNT_BUSY_CYCLES] += rte_rdtsc() - start;
@@ -317,28 +329,24 @@ bool loop_turn(struct loop *l)
 
 /* ---- idle -------------------------------------------------------------------------------- */
 
-static void arm_interrupts(const struct loop *l, bool on)
+static bool is_stopping(const struct loop *l)
 {
-	for (uint32_t i = 0; i < l->n_rxq; i++) {
-		if (on)
-			rte_eth_dev_rx_intr_enable(l->rxq[i].port_id, l->rxq[i].queue);
-		else
-			rte_eth_dev_rx_intr_disable(l->rxq[i].port_id, l->rxq[i].queue);
-	}
+	return __atomic_load_n(&l->shared->stopping, __ATOMIC_ACQUIRE);
 }
 
-/* A packet that came before the interrupt was armed wakes nobody: look once more. */
-static void sleep_until_woken(struct loop *l, uint64_t us)
+/* What came before we said that we sleep wakes nobody: look once more. True: woken, or no need to sleep. */
+static bool sleep_until_woken(struct loop *l, uint64_t us)
 {
-	struct rte_epoll_event ev[LOOP_RXQ_MAX];
+	bool woken = true;
 
-	arm_interrupts(l, true);
-	if (!loop_turn(l)) {
+	wake_prepare(&l->wake);
+	if (!loop_turn(l) && !is_stopping(l)) {
 		publish_leave(l->shared->publish, l->id);
-		rte_epoll_wait(RTE_EPOLL_PER_THREAD, ev, LOOP_RXQ_MAX, (int)(us / 1000));
+		woken = wake_wait(&l->wake, us);
 		publish_enter(l->shared->publish, l->id);
 	}
-	arm_interrupts(l, false);
+	wake_ready(&l->wake);
+	return woken;
 }
 
 static void sleep_for(struct loop *l, uint64_t us)
@@ -351,37 +359,57 @@ static void sleep_for(struct loop *l, uint64_t us)
 	publish_enter(l->shared->publish, l->id);
 }
 
-/* Nothing to do: wait a little, then longer, never past the worker's next timer. */
+/* Sleeps that only time ends begin short: work often comes soon after work. */
+static void sleep_longer(struct loop *l, uint64_t most_us)
+{
+	uint64_t longest = l->shared->node->times.idle_sleep_us;
+	uint64_t us;
+
+	l->sleep_us =
+		l->sleep_us ? RTE_MIN(l->sleep_us * 2, longest) : RTE_MIN(SLEEP_FIRST, longest);
+	us = RTE_MIN(l->sleep_us, most_us);
+	if (us >= SLEEP_LEAST)
+		sleep_for(l, us);
+}
+
+/*
+ * Nothing to do: poll for a while, then sleep, never past the worker's next timer. When something woke us and a
+ * turn found nothing, it may be that the driver has not seen it yet (tap's learns of it by a signal, and
+ * its interrupt comes once), or that the interface is down and says so for ever: sleeps that time ends come
+ * first then, and waits that begin short.
+ */
 static void rest(struct loop *l)
 {
-	uint64_t most = l->shared->node->times.idle_sleep_us;
-	uint64_t now_us, next_us, us;
+	uint64_t now_us, next_us;
 
 	rte_pause();
-	if (++l->idle_turns < IDLE_TURNS || most == 0)
+	if (++l->idle_turns < IDLE_TURNS || l->shared->node->times.idle_sleep_us == 0)
 		return;
 	now_us = clock_us(&l->shared->clock, rte_rdtsc());
 	if (l->idle_turns == IDLE_TURNS)
 		l->idle_from_us = now_us;
 	if (now_us - l->idle_from_us < l->shared->spin_us)
 		return;
-	l->sleep_us = l->sleep_us ? RTE_MIN(l->sleep_us * 2, most) : RTE_MIN(SLEEP_FIRST, most);
 	next_us = worker_next(l->worker);
 	if (next_us <= now_us)
 		return;
-	us = RTE_MIN(l->sleep_us, next_us - now_us);
-	if (l->can_wake && us >= WAKE_LEAST)
-		sleep_until_woken(l, us);
-	else if (us >= SLEEP_LEAST)
-		sleep_for(l, us);
+	if (l->can_wake && !l->alarmed) {
+		l->alarmed = sleep_until_woken(l, RTE_MIN(l->wait_us, next_us - now_us));
+		l->wait_us = l->alarmed ? WAIT_AGAIN : RTE_MIN(l->wait_us * 2, WAIT_MOST);
+	} else {
+		sleep_longer(l, next_us - now_us);
+		l->alarmed = l->sleep_us < l->shared->node->times.idle_sleep_us;
+	}
 }
 
-static void listen_for_interrupts(struct loop *l)
+static void listen_for_work(struct loop *l)
 {
-	for (uint32_t i = 0; i < l->n_rxq && l->can_wake; i++)
-		if (rte_eth_dev_rx_intr_ctl_q(l->rxq[i].port_id, l->rxq[i].queue,
-		                              RTE_EPOLL_PER_THREAD, RTE_INTR_EVENT_ADD, NULL) < 0)
-			l->can_wake = false;
+	struct wake_queue queues[LOOP_RXQ_MAX];
+
+	for (uint32_t i = 0; i < l->n_rxq; i++)
+		queues[i] = (struct wake_queue){l->rxq[i].port_id, l->rxq[i].queue, l->rxq[i].intr};
+	l->wait_us = WAIT_MOST;
+	l->can_wake = wake_listen(&l->wake, queues, l->n_rxq, l->n_workers == 1);
 }
 
 /* Tell the peers that it is over. Who owns a send queue stays until nobody can want it any more. */
@@ -415,12 +443,14 @@ int loop_run(void *arg)
 	tell_clock(l);
 	/* the kernel rounds sleeps up by 50 us otherwise */
 	prctl(PR_SET_TIMERSLACK, 1);
-	listen_for_interrupts(l);
+	listen_for_work(l);
 	publish_enter(l->shared->publish, l->id);
-	while (!__atomic_load_n(&l->shared->stopping, __ATOMIC_ACQUIRE)) {
+	while (!is_stopping(l)) {
 		if (loop_turn(l)) {
 			l->idle_turns = 0;
 			l->sleep_us = 0;
+			l->alarmed = false;
+			l->wait_us = WAIT_MOST;
 		} else {
 			rest(l);
 		}

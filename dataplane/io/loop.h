@@ -6,11 +6,12 @@
  *   rings in -----------+--> worker_input, worker_turn --+------> rings out
  *
  * A turn takes at most a burst from each source, so no source starves another. A turn that finds
- * nothing makes the next one a little later: first a pause, after spin_us a sleep that grows to the node's
- * idle_sleep_us, never past the worker's next timer.
+ * nothing makes the next one a little later: first a pause, after spin_us a sleep, never past the worker's
+ * next timer. A worker that every source can wake (wake.h) sleeps until one does; another's sleeps
+ * grow to the node's idle_sleep_us (docs/decisions/0050).
  *
- * Nothing here locks, allocates or logs once the loop runs; the sleep is its one system call beside
- * the clock, and both only when there is time.
+ * Nothing here locks, allocates or logs once the loop runs; the sleep and the bell of a worker that sleeps
+ * are its system calls beside the clock.
  */
 #ifndef WEIR_IO_LOOP_H
 #define WEIR_IO_LOOP_H
@@ -19,6 +20,7 @@
 #include "handoff.h"
 #include "port.h"
 #include "publish.h"
+#include "wake.h"
 #include "worker.h"
 
 #include <time.h>
@@ -32,6 +34,7 @@ struct loop_rxq {
 	uint16_t queue;
 	uint8_t port; /* index into the node's ports */
 	bool sorted;  /* the device already chose the worker for TCP */
+	bool intr;    /* the device can wake us */
 };
 
 /* How this worker sends on one port. */
@@ -39,6 +42,7 @@ struct loop_tx {
 	uint16_t port_id;
 	uint16_t queue;
 	struct rte_ring *ring; /* not NULL: through the worker that owns the queue */
+	uint8_t owner;         /* that worker */
 };
 
 /* What all loops share and read once a turn; written by the control thread, draining and stopping seldom. */
@@ -71,14 +75,19 @@ struct loop {
 	struct rte_ring *in[WEIR_WORKERS_MAX];   /* [n_in]: received frames from others */
 	struct rte_ring *out[WEIR_WORKERS_MAX];  /* [n_out]: frames others want sent */
 	struct rte_ring *hand[WEIR_WORKERS_MAX]; /* [worker]: our frames for it, or NULL */
-	bool can_wake;                           /* every source can wake it by an interrupt */
-	bool draining;                           /* as the worker has it */
+	struct wake *peers[WEIR_WORKERS_MAX];    /* [worker] */
+	struct wake wake;                        /* who else touches it says wake.h */
+	uint64_t owed;                           /* bit w: worker w got frames of ours this turn */
+	bool can_wake;                           /* every source can wake it */
+	bool alarmed;  /* the last wait ended, and nothing was found yet */
+	bool draining; /* as the worker has it */
 	uint64_t generation;
 	uint64_t mark; /* time stamp when the driver was last entered */
 	uint64_t unix_s, unix_next_us;
 	uint32_t idle_turns;
 	uint64_t idle_from_us;
-	uint64_t sleep_us;
+	uint64_t sleep_us; /* the last one that only time ended */
+	uint64_t wait_us;  /* the longest next one that something may end */
 	clockid_t
 		cpu_clock; /* worker: w, ctrl: r; CPU time of this thread, 0: it does not run yet */
 };
