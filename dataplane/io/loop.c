@@ -21,7 +21,7 @@
 #define IDLE_TURNS  64     /* empty turns at least before the first sleep */
 #define SLEEP_FIRST 8      /* us; doubles from there */
 #define SLEEP_LEAST 4      /* us; a shorter sleep costs more than it saves */
-#define WAIT_MOST   100000 /* us; what wakes us is enough: in case that it is not (decision 0050) */
+#define WAIT_MOST   100000 /* us; what wakes us is enough: in case that it is not (decision 0060) */
 #define WAIT_AGAIN  1000   /* us; after a wake-up for nothing, doubles to WAIT_MOST */
 
 /* ---- the driver's part ------------------------------------------------------------------- */

@@ -8,7 +8,7 @@
  * A turn takes at most a burst from each source, so no source starves another. A turn that finds
  * nothing makes the next one a little later: first a pause, after spin_us a sleep, never past the worker's
  * next timer. A worker that every source can wake (wake.h) sleeps until one does; another's sleeps
- * grow to the node's idle_sleep_us (docs/decisions/0050).
+ * grow to the node's idle_sleep_us (docs/decisions/0060).
  *
  * Nothing here locks, allocates or logs once the loop runs; the sleep and the bell of a worker that sleeps
  * are its system calls beside the clock.
