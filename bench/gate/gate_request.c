@@ -57,7 +57,7 @@ static void receive(void *arg, const uint8_t *frame, uint16_t len)
 		fail("no buffer");
 	worker_stats(s->w)->counters[COUNT_RX_PKTS]++;
 	count_on();
-	worker_input(s->w, b, s->world.now_us);
+	worker_input(s->w, &b, 1, s->world.now_us);
 	count_off();
 	s->came = true;
 }

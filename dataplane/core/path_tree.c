@@ -32,7 +32,16 @@ static const struct path_node *kid_of(const struct path_tree *t, const struct pa
 
 static bool agrees(const struct path_node *n, const char *p)
 {
-	for (uint32_t i = 0; i < n->len; i++)
+	uint64_t a, b;
+	uint32_t i = 0;
+
+	for (; i + 8 <= n->len; i += 8) {
+		memcpy(&a, n->label + i, sizeof(a));
+		memcpy(&b, p + i, sizeof(b));
+		if (a != b)
+			return false;
+	}
+	for (; i < n->len; i++)
 		if (n->label[i] != p[i])
 			return false;
 	return true;
