@@ -11,7 +11,7 @@ deps_build="gcc libc6-dev meson ninja-build pkg-config libdpdk-dev libhyperscan-
 deps_lab="iproute2 netbase ethtool iputils-ping procps util-linux nginx-light libnginx-mod-http-echo curl jq
 	wrk nghttp2-client socat python3"
 # for ./check beside both
-deps_check="clang clang-format-14 libclang-rt-14-dev bash-completion mandoc shellcheck dwarves valgrind"
+deps_check="clang clang-format-14 libclang-rt-14-dev bash-completion mandoc shellcheck dwarves valgrind lua5.4"
 
 # for bench beside the first two: whom Weir is compared with, and dpdk-testpmd
 deps_bench="haproxy dpdk-dev"
