@@ -27,7 +27,7 @@ static void pick(void *arg, uint32_t calls)
 	struct splitting *s = arg;
 
 	for (uint32_t i = 0; i < calls; i++)
-		bench_keep((uintptr_t)pick_next(&s->state, &s->split, 0, 1));
+		bench_keep((uintptr_t)pick_next(&s->state, &s->split, 0));
 }
 
 static void balance(void *arg, uint32_t calls)

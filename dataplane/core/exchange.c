@@ -127,7 +127,7 @@ static void forward(struct worker *w, struct session *s)
 
 	x->snap = w->snap;
 	x->snap->inflight[w->id].requests++;
-	x->dest = pick_next(&w->splits[split->slot.index], split, w->id, w->n_workers);
+	x->dest = pick_next(&w->splits[split->slot.index], split, w->id);
 	x->dest_slot = x->dest->stats;
 	d = worker_dest_stats(w, x->dest_slot);
 	d->picks++;

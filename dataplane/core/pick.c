@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "pick.h"
 
-const struct dest *pick_next(struct split_state *st, const struct split *s, uint32_t worker,
-                             uint32_t n_workers)
+const struct dest *pick_next(struct split_state *st, const struct split *s, uint32_t worker)
 {
-	(void)n_workers;
 	if (st->epoch != s->slot.epoch) {
 		st->epoch = s->slot.epoch;
 		st->cursor = pick_start(worker, s->n_table);

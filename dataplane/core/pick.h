@@ -31,11 +31,7 @@ static inline uint32_t pick_start(uint32_t worker, uint32_t n_table)
 	return (uint32_t)((uint64_t)fraction * n_table >> 32);
 }
 
-/**
- * @param st         state of the split's slot; reset to pick_start() when the epoch is another
- * @param n_workers  of the node; where a worker begins does not depend on it
- */
-const struct dest *pick_next(struct split_state *st, const struct split *s, uint32_t worker,
-                             uint32_t n_workers);
+/** @param st  state of the split's slot; reset to pick_start() when the epoch is another */
+const struct dest *pick_next(struct split_state *st, const struct split *s, uint32_t worker);
 
 #endif

@@ -115,7 +115,7 @@ static void reload(struct run *r)
 	for (uint32_t w = 0; w < r->n_workers; w++) {
 		for (uint32_t slot = 0; slot < SLOTS; slot += 2) {
 			other.slot.index = slot;
-			pick_next(&r->states[w][slot], &other, w, r->n_workers);
+			pick_next(&r->states[w][slot], &other, w);
 		}
 	}
 }
@@ -178,7 +178,7 @@ static bool within(struct run *r)
 
 static bool pick(struct run *r, uint32_t w)
 {
-	const struct dest *d = pick_next(&r->states[w][1], &r->split, w, r->n_workers);
+	const struct dest *d = pick_next(&r->states[w][1], &r->split, w);
 
 	r->counts[d - r->dests]++;
 	r->walked[w]++;

@@ -112,7 +112,7 @@ static void canary_is_built_whole(void **state)
 	assert_int_equal(route->kind, ROUTE_FORWARD);
 	assert_int_equal(route->split->n_table, 10);
 	for (int i = 0; i < 1000; i++)
-		seen[pick_next(&st, route->split, 0, 1) - route->split->dests]++;
+		seen[pick_next(&st, route->split, 0) - route->split->dests]++;
 	assert_int_equal(seen[0], 900);
 	assert_int_equal(seen[1], 100);
 	const struct subset *v1 = route->split->dests[0].subset;

@@ -29,7 +29,7 @@ static void ninety_ten_is_exact_in_every_ten(void **state)
 		uint32_t seen[3] = {0};
 
 		for (int i = 0; i < 10; i++)
-			seen[pick_next(&st, &s, 0, 1) - dests]++;
+			seen[pick_next(&st, &s, 0) - dests]++;
 		assert_int_equal(seen[0], 9);
 		assert_int_equal(seen[1], 0);
 		assert_int_equal(seen[2], 1);
@@ -42,11 +42,11 @@ static void cursor_stays_until_the_epoch_changes(void **state)
 	struct split_state st = {0};
 
 	(void)state;
-	assert_ptr_equal(pick_next(&st, &s, 0, 1), &dests[0]);
-	assert_ptr_equal(pick_next(&st, &s, 0, 1), &dests[1]);
-	assert_ptr_equal(pick_next(&st, &s, 0, 1), &dests[0]);
+	assert_ptr_equal(pick_next(&st, &s, 0), &dests[0]);
+	assert_ptr_equal(pick_next(&st, &s, 0), &dests[1]);
+	assert_ptr_equal(pick_next(&st, &s, 0), &dests[0]);
 	s.slot.epoch = 8;
-	assert_ptr_equal(pick_next(&st, &s, 0, 1), &dests[0]);
+	assert_ptr_equal(pick_next(&st, &s, 0), &dests[0]);
 }
 
 static void workers_begin_apart(void **state)
@@ -58,7 +58,7 @@ static void workers_begin_apart(void **state)
 	for (uint32_t w = 0; w < 4; w++) { /* the first request of each of four workers */
 		struct split_state st = {0};
 
-		canary += pick_next(&st, &s, w, 4) == &dests[1];
+		canary += pick_next(&st, &s, w) == &dests[1];
 	}
 	assert_int_equal(canary, 1);
 }

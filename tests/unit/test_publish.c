@@ -63,7 +63,7 @@ static bool route_one(const struct snapshot *s, uint32_t id, struct route_bits *
 	if (!c || c->route->kind != ROUTE_FORWARD)
 		return false;
 	const struct split *split = c->route->split;
-	const struct dest *d = pick_next(&states[split->slot.index], split, id, READERS);
+	const struct dest *d = pick_next(&states[split->slot.index], split, id);
 
 	return d->weight > 0 && (d == &split->dests[0] || d == &split->dests[1]);
 }
