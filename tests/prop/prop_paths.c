@@ -149,5 +149,5 @@ int main(int argc, char **argv)
 		}
 	}
 	printf("%u sets, %u of them trees, %u paths each\n", n, trees, PATHS);
-	return trees < n / 2;
+	return trees < n / 4; /* a test of nothing is no test */
 }
