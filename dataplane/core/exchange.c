@@ -5,8 +5,9 @@
  */
 #include "worker_state.h"
 
-#define CONNECT_RETRIES 2     /* Istio's default policy: attempts 2 on connect failures */
-#define BACKOFF_BASE_US 25000 /* Envoy's default base interval */
+#define CONNECT_RETRIES   2     /* Istio's default policy: attempts 2 on connect failures */
+#define ROUTE_FETCH_BYTES 512   /* of a route with two destinations and what hangs on it */
+#define BACKOFF_BASE_US   25000 /* Envoy's default base interval */
 
 /* ---- counting ---------------------------------------------------------------------------- */
 
@@ -155,10 +156,21 @@ static void count_local_route(struct worker *w, struct session *s, const struct 
 	s->x->counted_dest = true;
 }
 
+/*
+ * A route's split, destinations and table were allocated right behind it. Each is found through the one
+ * before, so with thousands of routes that is a row of cache misses: have all of them come at once.
+ */
+static void fetch(const struct route *route)
+{
+	for (size_t at = 0; at < ROUTE_FETCH_BYTES; at += 64)
+		__builtin_prefetch((const uint8_t *)route + at);
+}
+
 static void act(struct worker *w, struct session *s, const struct clause *c)
 {
 	const struct route *route = c->route;
 
+	fetch(route);
 	s->x->clause = c;
 	s->x->route = route;
 	switch (route->kind) {
