@@ -5,84 +5,32 @@
  * the two cross is DIRECT_MAX of ctrl/build_match.c.
  */
 #include "bench.h"
-#include "routing.h"
+#include "rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 static struct routing r;
 
-struct question {
-	const struct listener *listener;
-	const struct vhost *vhost;
-	struct hs_scratch *scratch;
-	struct http1_request request;
-};
-
-static void look_up_host(void *arg, uint32_t calls)
-{
-	struct question *q = arg;
-
-	for (uint32_t i = 0; i < calls; i++)
-		bench_keep((uintptr_t)route_host(q->listener, q->request.authority));
-}
-
-static void look_up_rule(void *arg, uint32_t calls)
-{
-	struct question *q = arg;
-
-	for (uint32_t i = 0; i < calls; i++)
-		bench_keep((uintptr_t)route_match(q->vhost, &q->request, q->scratch, r.bits));
-}
-
-/* pattern: one rule's uri with a place for its number. */
-static struct snapshot *build(const char *pattern, uint32_t n_rules)
-{
-	char *yaml = NULL;
-	size_t len;
-	FILE *f = open_memstream(&yaml, &len);
-
-	fputs("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
-	      "spec:\n  hosts: [www.example.com]\n  http:\n",
-	      f);
-	for (uint32_t i = 0; i < n_rules; i++) {
-		fputs("  - match: [{uri: {", f);
-		fprintf(f, pattern, i); /* NOLINT(clang-diagnostic-format-nonliteral): our own */
-		fputs("}}]\n    directResponse: {status: 200}\n", f);
-	}
-	fclose(f);
-	struct snapshot *s = routing_read(&r, yaml) ? routing_build(&r) : NULL;
-
-	diag_print(&r.diags, stderr);
-	free(yaml);
-	if (!s)
-		exit(1);
-	return s;
-}
-
 static void measure(const char *kind, const char *pattern, const char *path, uint32_t n_rules)
 {
-	struct snapshot *s = build(pattern, n_rules);
-	struct question q = {.listener = &s->listeners[0], .scratch = s->scratch[0]};
+	struct snapshot *s = rules_build(&r, pattern, n_rules);
+	struct rules q;
 	char last[64], name[64];
 
 	snprintf(last, sizeof(last), path,
 	         n_rules - 1); /* NOLINT(clang-diagnostic-format-nonliteral) */
-	routing_fill(&(struct routing_request){.host = "www.example.com", .path = last},
-	             &q.request);
-	q.vhost = route_host(q.listener, q.request.authority);
-	if (!route_match(q.vhost, &q.request, q.scratch, r.bits))
-		exit(1);
+	rules_ask(&q, &r, s, last);
 	snprintf(name, sizeof(name), "%u %s%s", n_rules, kind,
 	         q.vhost->paths || q.vhost->db ? "" : ", direct");
-	bench_run(name, look_up_rule, &q, 100);
+	bench_run(name, rules_find_rule, &q, 100);
 	if (q.vhost->paths && n_rules <= 100) {
 		struct vhost direct = *q.vhost;
 
 		direct.paths = NULL;
 		q.vhost = &direct;
 		snprintf(name, sizeof(name), "%u %s, direct", n_rules, kind);
-		bench_run(name, look_up_rule, &q, 100);
+		bench_run(name, rules_find_rule, &q, 100);
 	}
 	build_free(s);
 }
@@ -93,11 +41,12 @@ int main(void)
 
 	routing_init(&r);
 	bench_begin("route");
-	struct snapshot *s = build("prefix: /%u", 1);
-	struct question q = {.listener = &s->listeners[0]};
+	struct snapshot *s = rules_build(&r, "prefix: /%u", 1);
+	struct rules q;
 
-	routing_fill(&(struct routing_request){.host = "www.example.com:8080"}, &q.request);
-	bench_run("host, exact", look_up_host, &q, 1000);
+	rules_ask(&q, &r, s, "/0");
+	q.request.authority = STR("www.example.com:8080");
+	bench_run("host, exact", rules_find_host, &q, 1000);
 	build_free(s);
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		measure("prefixes", "prefix: /api/v1/service-%u/", "/api/v1/service-%u/items/12345",

@@ -56,28 +56,19 @@ static void draw_literal(struct rng *s, struct literal *l, uint32_t style)
 	l->exact = rng_below(s, 3) == 0;
 }
 
+static void put_uri(FILE *f, uint32_t i, void *arg)
+{
+	(void)arg;
+	fprintf(f, "%s: \"%s\"", set[i].exact ? "exact" : "prefix", set[i].text);
+}
+
 static struct snapshot *build(struct rng *s)
 {
 	uint32_t n = 1 + rng_below(s, rng_below(s, 2) ? 12 : RULES_MAX), style = rng_below(s, 2);
-	char *yaml = NULL;
-	size_t len;
-	FILE *f = open_memstream(&yaml, &len);
 
-	fputs("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
-	      "spec:\n  hosts: [www.example.com]\n  http:\n",
-	      f);
-	for (n_set = 0; n_set < n; n_set++) {
+	for (n_set = 0; n_set < n; n_set++)
 		draw_literal(s, &set[n_set], style);
-		fprintf(f, "  - match: [{uri: {%s: \"%s\"}}]\n    directResponse: {status: 200}\n",
-		        set[n_set].exact ? "exact" : "prefix", set[n_set].text);
-	}
-	fclose(f);
-	struct snapshot *snap = routing_read(&r, yaml) ? routing_build(&r) : NULL;
-
-	if (!snap)
-		diag_print(&r.diags, stderr);
-	free(yaml);
-	return snap;
+	return routing_rules(&r, n, put_uri, NULL);
 }
 
 static void draw_path(struct rng *s, char *path)

@@ -41,6 +41,28 @@ struct snapshot *routing_build(struct routing *r)
 	                      &r->diags);
 }
 
+struct snapshot *routing_rules(struct routing *r, uint32_t n, routing_uri *uri, void *arg)
+{
+	struct snapshot *s;
+	char *yaml = NULL;
+	size_t len;
+	FILE *f = open_memstream(&yaml, &len);
+
+	fputs("apiVersion: networking.istio.io/v1\nkind: VirtualService\nmetadata: {name: a}\n"
+	      "spec:\n  hosts: [www.example.com]\n  http:\n",
+	      f);
+	for (uint32_t i = 0; i < n; i++) {
+		fputs("  - match: [{uri: {", f);
+		uri(f, i, arg);
+		fputs("}}]\n    directResponse: {status: 200}\n", f);
+	}
+	fclose(f);
+	s = routing_read(r, yaml) ? routing_build(r) : NULL;
+	diag_print(&r->diags, stderr);
+	free(yaml);
+	return s;
+}
+
 bool routing_said(const struct routing *r, const char *code)
 {
 	for (uint32_t i = 0; i < r->diags.n; i++)

@@ -7,6 +7,8 @@
 #include "http1.h"
 #include "route.h"
 
+#include <stdio.h>
+
 /* A builder with room for everything, listening on port 80 of any address. */
 struct routing {
 	struct hsdb *hsdb;
@@ -27,6 +29,15 @@ bool routing_read(struct routing *r, const char *yaml);
 
 /** Build from the documents; NULL when that fails. To be freed with build_free(). */
 struct snapshot *routing_build(struct routing *r);
+
+/** Writes the uri condition of rule i, "prefix: /a". */
+typedef void routing_uri(FILE *f, uint32_t i, void *arg);
+
+/**
+ * A snapshot of n rules of www.example.com, each a direct response. NULL when they are not valid; the reasons are on
+ * standard error. To be freed with build_free().
+ */
+struct snapshot *routing_rules(struct routing *r, uint32_t n, routing_uri *uri, void *arg);
 
 /** Is there a diagnostic with this code? */
 bool routing_said(const struct routing *r, const char *code);
