@@ -10,6 +10,7 @@
  *
  * argv: seed, number of steps (400). A failure prints the documents and both texts.
  */
+#include "draw.h"
 #include "routing.h"
 
 #include <arpa/inet.h>
@@ -18,21 +19,6 @@
 #include <stdlib.h>
 
 #define KEPT 4 /* older snapshots that are not freed yet */
-
-static uint64_t state;
-
-static uint32_t rnd(uint32_t below)
-{
-	state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-	return (uint32_t)(state >> 33) % below;
-}
-
-static bool one_in(uint32_t n)
-{
-	return rnd(n) == 0;
-}
-
-#define PICK(list) (list)[rnd(sizeof(list) / sizeof((list)[0]))]
 
 /* ---- documents -------------------------------------------------------------------------- */
 
@@ -598,7 +584,7 @@ int main(int argc, char **argv)
 	uint32_t n_steps = argc > 2 ? (uint32_t)atoi(argv[2]) : 400, i = 0;
 	const char *wrong = NULL;
 
-	state = seed * 0x9e3779b97f4a7c15ull | 1;
+	draw_state = seed * 0x9e3779b97f4a7c15ull | 1;
 	routing_init(&r);
 	routing_init(&other);
 	r.options.n_listeners = 2;

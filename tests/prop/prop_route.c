@@ -9,6 +9,7 @@
  *
  * argv: seed, number of rule sets (200), requests of each (250). A failure prints all of them.
  */
+#include "draw.h"
 #include "explain.h"
 #include "routing.h"
 
@@ -16,21 +17,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-static uint64_t state;
-
-static uint32_t rnd(uint32_t below)
-{
-	state ^= state << 13, state ^= state >> 7, state ^= state << 17;
-	return (uint32_t)(state >> 33) % below;
-}
-
-static bool one_in(uint32_t n)
-{
-	return rnd(n) == 0;
-}
-
-#define PICK(list) (list)[rnd(sizeof(list) / sizeof((list)[0]))]
 
 /* ---- documents -------------------------------------------------------------------------- */
 
@@ -515,7 +501,7 @@ int main(int argc, char **argv)
 	uint32_t n_requests = argc > 3 ? (uint32_t)atoi(argv[3]) : 250;
 	bool good = true;
 
-	state = seed * 0x9e3779b97f4a7c15ull | 1;
+	draw_state = seed * 0x9e3779b97f4a7c15ull | 1;
 	routing_init(&r);
 	r.options.n_listeners = 2;
 	r.options.listeners = listeners;

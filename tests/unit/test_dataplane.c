@@ -8,13 +8,13 @@
  * its own. With two devices, what leaves by the first must arrive by the second (tests/net/devices.sh);
  * a real device may lose frames and hold some, so then only what arrives is looked at.
  */
+#include "cpu.h"
 #include "echo_worker.h"
 #include "test.h"
 
 #include "weir/dataplane.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -31,19 +31,6 @@ static void wait_ms(void)
 	struct timespec ts = {.tv_nsec = 1000000};
 
 	nanosleep(&ts, NULL);
-}
-
-/* The first CPU this process may use: all workers on one, so that they really get in each other's way. */
-static uint16_t some_cpu(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	sched_getaffinity(0, sizeof(set), &set);
-	for (uint16_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &set))
-			return cpu;
-	return 0;
 }
 
 static uint64_t counter(enum counter c)
@@ -95,7 +82,7 @@ static int start(void **state)
 		node.ports[i].rx_queues = 1;
 	}
 	for (uint32_t w = 0; w < node.n_workers; w++)
-		node.worker_cores[w] = some_cpu();
+		node.worker_cores[w] = cpu_any();
 	node.in_memory = true;
 	node.source_port_min = 1024;
 	node.source_port_max = 65535;

@@ -5,6 +5,7 @@
  *
  * usage: test_port_rss WORKERS
  */
+#include "cpu.h"
 #include "echo_worker.h"
 #include "test.h"
 
@@ -12,7 +13,6 @@
 
 #include <rte_ethdev.h>
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,18 +21,6 @@ static struct node node;
 static struct snapshot snapshot = {.generation = 1};
 static char err[512];
 
-static uint16_t some_cpu(void)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	sched_getaffinity(0, sizeof(set), &set);
-	for (uint16_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
-		if (CPU_ISSET(cpu, &set))
-			return cpu;
-	return 0;
-}
-
 static int start(void **state)
 {
 	(void)state;
@@ -40,7 +28,7 @@ static int start(void **state)
 	node.ports[0] =
 		(struct node_port){.name = "hashing", .device = "net_null0,no-rx=1", .mtu = 1500};
 	for (uint32_t w = 0; w < node.n_workers; w++)
-		node.worker_cores[w] = some_cpu();
+		node.worker_cores[w] = cpu_any();
 	node.in_memory = true;
 	node.source_port_min = 1024;
 	node.source_port_max = 65535;
