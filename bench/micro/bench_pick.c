@@ -33,7 +33,7 @@ static void pick(void *arg, uint32_t calls)
 static void balance(void *arg, uint32_t calls)
 {
 	for (uint32_t i = 0; i < calls; i++)
-		bench_keep((uintptr_t)balance_pick(&env, arg, NULL));
+		bench_keep((uintptr_t)balance_pick(&env, arg, NULL, NULL));
 }
 
 static void measure_split(const char *name, const uint32_t *weights, uint32_t n)

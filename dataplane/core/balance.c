@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "balance.h"
 
+#include "hash.h"
+
 /* SplitMix64 (Steele, Lea, Flood 2014): any state is a good one, also 0. */
 static uint64_t random_u64(uint64_t *state)
 {
@@ -68,18 +70,37 @@ static uint32_t pick_least_request(const struct balance_env *e, const struct sub
 	return active_of(e, pb) * pa->weight < active_of(e, pa) * pb->weight ? b : a;
 }
 
-static uint32_t pick_by_policy(const struct balance_env *e, const struct subset *s)
+uint64_t balance_hash(enum hash_on on, const struct balance_client *c)
+{
+	static const struct hash_key key = {{0x7765697220616e64ull, 0x6d61676c65762121ull}};
+
+	if (on == HASH_ON_SOURCE)
+		return hash_addr(&key, c->addr, 0);
+	return hash_tuple(&key, c->local, c->addr, c->lport, c->port) + c->udp;
+}
+
+/* The high half of the hash times the size: Lemire 2019. */
+static uint32_t pick_maglev(const struct subset *s, const struct balance_client *c)
+{
+	uint64_t hash = balance_hash(s->hash_on, c);
+
+	return s->maglev[((hash >> 32) * s->n_maglev) >> 32];
+}
+
+static uint32_t pick_by_policy(const struct balance_env *e, const struct subset *s,
+                               const struct balance_client *c)
 {
 	switch ((enum balance_policy)s->policy) {
 	case BALANCE_ROUND_ROBIN: return pick_round_robin(e, s);
 	case BALANCE_RANDOM: return pick_random(e, s);
+	case BALANCE_MAGLEV: return pick_maglev(s, c);
 	case BALANCE_LEAST_REQUEST: break;
 	}
 	return pick_least_request(e, s);
 }
 
 const struct endpoint *balance_pick(const struct balance_env *e, const struct subset *s,
-                                    const struct endpoint *avoid)
+                                    const struct endpoint *avoid, const struct balance_client *c)
 {
 	uint32_t i;
 
@@ -87,7 +108,7 @@ const struct endpoint *balance_pick(const struct balance_env *e, const struct su
 		return NULL;
 	if (s->n_endpoints == 1)
 		return &s->endpoints[0];
-	i = pick_by_policy(e, s);
+	i = pick_by_policy(e, s, c);
 	if (&s->endpoints[i] == avoid)
 		i = (i + 1 + random_below(e->rng, s->n_endpoints - 1)) % s->n_endpoints;
 	return &s->endpoints[i];

@@ -289,10 +289,13 @@ static void fail_locally(struct worker *w, struct session *s)
 void exchange_connect(struct worker *w, struct session *s)
 {
 	struct exchange *x = s->x;
+	const struct tcp_peer *peer = tcp_peer(s->conn);
+	const struct balance_client client = {&peer->remote, &peer->local, peer->rport, peer->lport,
+	                                      false};
 	bool fresh = x->retried;
 
 	uncount_endpoint(w, s);
-	x->endpoint = balance_pick(&w->balance, x->dest->subset, x->endpoint);
+	x->endpoint = balance_pick(&w->balance, x->dest->subset, x->endpoint, &client);
 	if (!x->endpoint) {
 		worker_count(w, COUNT_HTTP_NO_ENDPOINT);
 		local_reply(

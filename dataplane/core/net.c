@@ -66,14 +66,24 @@ static uint32_t row_of(const struct ip_addr *a)
 }
 static_assert(NET_OURS_ROWS == 1 << (64 - 54), "row_of() gives 10 bits");
 
-bool net_is_ours(const struct net *n, const struct ip_addr *a)
+int net_own_number(const struct net *n, const struct ip_addr *a)
 {
 	for (uint32_t row = row_of(a);; row = (row + 1) % NET_OURS_ROWS) {
 		if (n->ours_row[row] == 0)
-			return false;
+			return -1;
 		if (ip_eq(&n->ours[n->ours_row[row] - 1], a))
-			return true;
+			return n->ours_row[row] - 1;
 	}
+}
+
+bool net_is_ours(const struct net *n, const struct ip_addr *a)
+{
+	return net_own_number(n, a) >= 0;
+}
+
+const struct ip_addr *net_own(const struct net *n, uint16_t i)
+{
+	return &n->ours[i];
 }
 
 static void add_ours(struct net *n, const struct ip_addr *a)

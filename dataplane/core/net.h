@@ -20,6 +20,7 @@
 
 enum pkt_kind {
 	PKT_TCP,
+	PKT_UDP,
 	PKT_ICMP, /* ICMP and ICMPv6 except NDP */
 	PKT_ARP,
 	PKT_NDP,
@@ -37,7 +38,8 @@ struct pkt {
 	const uint8_t *l3;
 	uint8_t *l4;         /* == buf->data */
 	uint16_t l4_len;     /* bytes of L4 header and payload: padding cut off; == buf->len */
-	be16_t sport, dport; /* TCP only */
+	be16_t sport, dport; /* TCP, UDP */
+	uint16_t own;        /* which of our addresses dst is: net_own() */
 	uint64_t hash;       /* of the connection, once tcp_input_hash() was called */
 };
 
@@ -172,6 +174,12 @@ uint16_t net_mtu(struct net *n, struct net_path *path, const struct ip_addr *dst
 
 /** The address of ours to use towards dst: on the port of the route, same family. NULL: no route. */
 const struct ip_addr *net_source(struct net *n, const struct ip_addr *dst);
+
+/** Our address number i, as struct pkt has it: numbers are from 0 and stay. */
+const struct ip_addr *net_own(const struct net *n, uint16_t i);
+
+/** The number of an address of ours; negative: it is not one. */
+int net_own_number(const struct net *n, const struct ip_addr *a);
 
 /** Is this address one of the node's (any port)? */
 bool net_is_ours(const struct net *n, const struct ip_addr *a);

@@ -84,6 +84,24 @@ static enum drop parse_tcp(struct frame *f)
 	return accept_as(f, PKT_TCP);
 }
 
+/* UDP of one of our addresses; the checksum is the endpoint's to judge: we only adjust it. RFC 768. */
+static enum drop parse_udp(struct frame *f)
+{
+	if (f->left < UDP_LEN)
+		return DROP_UDP_HEADER;
+	f->p->sport = wire_be16(f->at + UDP_SPORT);
+	f->p->dport = wire_be16(f->at + UDP_DPORT);
+	return accept_as(f, PKT_UDP);
+}
+
+static bool is_ours(struct frame *f)
+{
+	int number = net_own_number(f->n, &f->p->dst);
+
+	f->p->own = (uint16_t)number;
+	return number >= 0;
+}
+
 static enum drop parse_arp(struct frame *f)
 {
 	if (f->left < ARP_LEN)
@@ -127,7 +145,7 @@ static enum drop parse_ip4(struct frame *f)
 	p->dst = wire_ip4(h + IP4_DST);
 	p->ttl = h[IP4_TTL];
 	p->tos = h[IP4_TOS];
-	if (!net_is_ours(f->n, &p->dst))
+	if (!is_ours(f))
 		return DROP_IP_NOT_OURS;
 	if (is_bad_source4(f))
 		return DROP_IP_SOURCE;
@@ -139,6 +157,8 @@ static enum drop parse_ip4(struct frame *f)
 	skip(f, header);
 	if (h[IP4_PROTO] == IP_TCP)
 		return parse_tcp(f);
+	if (h[IP4_PROTO] == IP_UDP)
+		return parse_udp(f);
 	if (h[IP4_PROTO] != IP_ICMP)
 		return DROP_IP_PROTO;
 	return f->left < ICMP_LEN ? DROP_ICMP_BAD : accept_as(f, PKT_ICMP);
@@ -233,7 +253,7 @@ static enum drop parse_ip6(struct frame *f)
 	p->ttl = h[IP6_HOPS];
 	p->tos = (uint8_t)(h[0] << 4 | h[1] >> 4);
 	group = is_our_group_ip(f->l, &p->dst);
-	if (!group && (ip_is_v4(&p->dst) || !net_is_ours(f->n, &p->dst)))
+	if (!group && (ip_is_v4(&p->dst) || !is_ours(f)))
 		return DROP_IP_NOT_OURS;
 	if (is_bad_source6(f))
 		return DROP_IP_SOURCE;
@@ -245,9 +265,11 @@ static enum drop parse_ip6(struct frame *f)
 		return end;
 	if (next == IP_ICMP6)
 		return parse_icmp6(f);
-	if (next != IP_TCP || group)
+	if ((next != IP_TCP && next != IP_UDP) || group)
 		return DROP_IP_PROTO;
-	return ip_is_any(&p->src) ? DROP_IP_SOURCE : parse_tcp(f);
+	if (ip_is_any(&p->src))
+		return DROP_IP_SOURCE;
+	return next == IP_TCP ? parse_tcp(f) : parse_udp(f);
 }
 
 /* The type behind the Ethernet header and, where the port has one, the VLAN tag. */

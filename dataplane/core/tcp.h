@@ -125,6 +125,9 @@ enum drop tcp_input(struct tcp_stack *s, struct pkt *p, uint64_t now_us);
  *   tcp_input_burst  as tcp_input(), with p->hash
  */
 void tcp_input_hash(const struct tcp_stack *s, struct pkt *p);
+
+/** The key of p->hash, for other tables that are asked with it. */
+struct hash_key tcp_hash_key(const struct tcp_stack *s);
 void tcp_input_fetch(const struct tcp_stack *s, const struct pkt *p);
 void tcp_input_user(const struct tcp_stack *s, const struct pkt *p);
 enum drop tcp_input_burst(struct tcp_stack *s, struct pkt *p, uint64_t now_us);

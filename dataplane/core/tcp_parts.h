@@ -51,7 +51,6 @@ uint32_t tcp_options_write(uint8_t *p, const struct tcp_options *o);
 
 /* ---- tcp_table.c ---------------------------------------------------------------------------- */
 
-uint32_t tcp_table_buckets(uint32_t max_conns);
 uint64_t tcp_table_hash(const struct tcp_stack *s, const struct tcp_peer *peer);
 struct tcp_conn *tcp_table_find(const struct tcp_stack *s, const struct tcp_peer *peer);
 

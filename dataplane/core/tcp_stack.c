@@ -37,8 +37,7 @@ void tcp_config_default(struct tcp_config *c)
 
 size_t tcp_bytes(const struct tcp_config *c)
 {
-	return round_up(sizeof(struct tcp_stack)) +
-	       tcp_table_buckets(c->max_conns) * sizeof(struct tcp_bucket) +
+	return round_up(sizeof(struct tcp_stack)) + buckets_bytes(c->max_conns) +
 	       slab_bytes(c->max_conns, sizeof(struct tcp_conn));
 }
 
@@ -65,14 +64,11 @@ static uint8_t scale_for(uint32_t bytes)
 struct tcp_stack *tcp_init(void *memory, const struct tcp_config *c, const struct tcp_env *env)
 {
 	struct tcp_stack *s = memory;
-	uint32_t buckets = tcp_table_buckets(c->max_conns);
 	uint8_t *rest = (uint8_t *)memory + round_up(sizeof(*s));
 
 	*s = (struct tcp_stack){.env = *env, .config = *c};
-	s->buckets = (struct tcp_bucket *)(void *)rest;
-	s->bucket_mask = buckets - 1;
-	memset(s->buckets, 0, buckets * sizeof(struct tcp_bucket));
-	slab_init(&s->slab, rest + buckets * sizeof(struct tcp_bucket), c->max_conns,
+	buckets_init(&s->table, rest, c->max_conns);
+	slab_init(&s->slab, rest + buckets_bytes(c->max_conns), c->max_conns,
 	          sizeof(struct tcp_conn));
 	s->table_key = derive(env->secret, 1);
 	s->isn_key = derive(env->secret, 2);
@@ -118,7 +114,7 @@ void tcp_fini(struct tcp_stack *s)
 		c->state = TCP_FREE;
 		slab_put(&s->slab, c);
 	}
-	memset(s->buckets, 0, ((size_t)s->bucket_mask + 1) * sizeof(struct tcp_bucket));
+	buckets_init(&s->table, s->table.v, s->config.max_conns);
 	memset(s->list, 0, sizeof(s->list));
 	s->time_wait = (struct tcp_list){0};
 	s->env.counters[COUNT_TCP_CONNS] = 0;
@@ -200,4 +196,9 @@ uint32_t tcp_stack_ts_offset(const struct tcp_stack *s, const struct tcp_peer *p
 {
 	return (uint32_t)hash_tuple(&s->ts_key, &peer->local, &peer->remote, peer->lport,
 	                            peer->rport);
+}
+
+struct hash_key tcp_hash_key(const struct tcp_stack *s)
+{
+	return s->table_key;
 }

@@ -14,6 +14,7 @@
 #ifndef WEIR_TCP_STATE_H
 #define WEIR_TCP_STATE_H
 
+#include "buckets.h"
 #include "buf.h"
 #include "hash.h"
 #include "net.h"
@@ -165,24 +166,9 @@ struct tcp_conn {
 };
 static_assert(sizeof(struct tcp_conn) <= 320, "a connection is five cache lines");
 
-#define TCP_BUCKET_WAYS 7
-
-/*
- * A cache line of the connection table. An entry that finds its home bucket full lies in a later one;
- * passed counts those, so a look-up goes on only where somebody did, and removal leaves no tombs.
- */
-struct tcp_bucket {
-	uint32_t tag[TCP_BUCKET_WAYS]; /* upper half of the hash, odd; 0: free */
-	uint32_t passed;
-	uint32_t conn[TCP_BUCKET_WAYS]; /* slab index */
-	uint32_t pad;
-};
-static_assert(sizeof(struct tcp_bucket) == 64, "a bucket is one cache line");
-
 struct tcp_stack {
 	uint64_t now_us; /* of the last call that told the time */
-	struct tcp_bucket *buckets;
-	uint32_t bucket_mask;
+	struct buckets table;
 	uint32_t half_open;
 	struct slab slab;
 	struct tcp_list list[TCP_LISTS];

@@ -73,7 +73,10 @@ enum {
 enum ip_proto {
 	IP_HOP_BY_HOP = 0,
 	IP_ICMP = 1,
+	IP_IPIP = 4,
 	IP_TCP = 6,
+	IP_UDP = 17,
+	IP_IP6 = 41,
 	IP_ROUTING = 43,
 	IP_FRAGMENT = 44,
 	IP_AUTH = 51,
@@ -82,13 +85,24 @@ enum ip_proto {
 	IP_MOBILITY = 135,
 };
 
+/* RFC 768 */
+enum {
+	UDP_LEN = 8,
+	UDP_SPORT = 0,
+	UDP_DPORT = 2,
+	UDP_LENGTH = 4,
+	UDP_CSUM = 6,
+};
+
 /* RFC 9293 */
 enum {
 	TCP_LEN = 20,
 	TCP_SPORT = 0,
 	TCP_DPORT = 2,
 	TCP_SEQ = 4,
+	TCP_ACKNO = 8,
 	TCP_OFFSET = 12,
+	TCP_FLAGS = 13,
 	TCP_CSUM = 16,
 };
 

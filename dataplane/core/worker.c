@@ -288,6 +288,10 @@ static enum drop take(struct worker *w, struct pkt *p)
 		return tcp_input_burst(w->tcp, p, w->now_us);
 	if (p->kind == PKT_ICMP)
 		return icmp(w, p);
+	if (p->kind == PKT_UDP) {
+		buf_free(p->buf);
+		return DROP_UDP_NO_LISTENER;
+	}
 	return net_input(w->net, p, w->now_us);
 }
 

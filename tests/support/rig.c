@@ -80,8 +80,8 @@ enum drop rig_receive(struct rig *r, uint8_t port, const void *frame, size_t len
 	b->port = port;
 	r->received++;
 	end = net_parse(r->net, b, &r->pkt);
-	if (end == DROP_COUNT && r->pkt.kind == PKT_TCP) {
-		end = DROP_TCP_IN;
+	if (end == DROP_COUNT && (r->pkt.kind == PKT_TCP || r->pkt.kind == PKT_UDP)) {
+		end = r->pkt.kind == PKT_TCP ? DROP_TCP_IN : DROP_FLOW_IN;
 		buf_free(r->pkt.buf);
 	} else if (end == DROP_COUNT && net_icmp_error(r->net, &r->pkt, &r->error)) {
 		end = DROP_ICMP_TCP;

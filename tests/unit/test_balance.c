@@ -38,7 +38,7 @@ static void count(const struct subset *s, uint32_t picks, uint32_t seen[N])
 	for (int i = 0; i < N; i++)
 		seen[i] = 0;
 	for (uint32_t i = 0; i < picks; i++)
-		seen[balance_pick(&env, s, NULL) - endpoints]++;
+		seen[balance_pick(&env, s, NULL, NULL) - endpoints]++;
 }
 
 static void round_robin_is_exact(void **state)
@@ -102,11 +102,11 @@ static void avoided_when_there_is_another(void **state)
 		struct subset s = subset_of(policies[p], (const uint32_t[N]){5, 1, 1});
 
 		for (int i = 0; i < 1000; i++)
-			assert_ptr_not_equal(balance_pick(&env, &s, &endpoints[0]), &endpoints[0]);
+			assert_ptr_not_equal(balance_pick(&env, &s, &endpoints[0], NULL), &endpoints[0]);
 		s.n_endpoints = 1;
-		assert_ptr_equal(balance_pick(&env, &s, &endpoints[0]), &endpoints[0]);
+		assert_ptr_equal(balance_pick(&env, &s, &endpoints[0], NULL), &endpoints[0]);
 		s.n_endpoints = 0;
-		assert_null(balance_pick(&env, &s, NULL));
+		assert_null(balance_pick(&env, &s, NULL, NULL));
 	}
 }
 
@@ -117,7 +117,7 @@ static void fewer_endpoints_than_before(void **state)
 	(void)state;
 	subsets[0] = (struct subset_state){.epoch = 5, .cursor = 2};
 	s.n_endpoints = 2;
-	assert_ptr_equal(balance_pick(&env, &s, NULL), &endpoints[0]);
+	assert_ptr_equal(balance_pick(&env, &s, NULL, NULL), &endpoints[0]);
 }
 
 int main(void)

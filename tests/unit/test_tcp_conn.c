@@ -338,8 +338,8 @@ static void the_table_agrees_with_a_model(void **state)
 		if (in[k])
 			tcp_conn_close(r.tcp, in[k], TCP_WHY_ABORTED);
 	}
-	for (uint32_t b = 0; b <= r.tcp->bucket_mask; b++)
-		assert_int_equal(r.tcp->buckets[b].passed, 0);
+	for (uint32_t b = 0; b <= r.tcp->table.mask; b++)
+		assert_int_equal(r.tcp->table.v[b].passed, 0);
 }
 
 static void ten_thousand_connections(void **state)

@@ -46,6 +46,9 @@ struct node_limits {
 	uint32_t dests;                      /* slots for statistics: destinations of all routes */
 	uint32_t endpoints;                  /* slots for endpoints, subsets and splits */
 	uint32_t rcvbuf_bytes, sndbuf_bytes; /* per connection */
+	uint32_t flows; /* connections of layer 4 a worker, and of splices; 0: no such listeners */
+	uint32_t half_open_flows; /* of those, without an answer: more push out the oldest */
+	uint32_t fragments;       /* datagrams in fragments that a worker follows at once */
 };
 
 struct node_times {
@@ -55,6 +58,36 @@ struct node_times {
 	uint64_t stream_idle_us;   /* request or response body, or tunnel, without a byte */
 	uint64_t drain_us;         /* bound on draining */
 	uint64_t idle_sleep_us;    /* longest sleep of an idle worker; 0: poll always */
+	/* of flows */
+	uint64_t
+		flow_idle_us; /* established TCP without a packet, unless the subset says otherwise */
+	uint64_t flow_syn_us;    /* no answer to the first packet */
+	uint64_t flow_fin_us;    /* one side has closed */
+	uint64_t flow_closed_us; /* both have, or one has reset: its ports rest for so long */
+	uint64_t udp_idle_us;    /* UDP without a packet */
+	uint64_t
+		dead_endpoint_us; /* the client sends and the endpoint does not answer: cut; 0: never */
+};
+
+/* When a proxied connection becomes a pair of rewritten flows (splice.h). */
+#define NODE_SPLICE_NEVER UINT64_MAX
+
+/* When the device forwards a flow alone. */
+struct node_offload {
+	uint8_t level;      /* enum offload_level: at most */
+	uint64_t min_bytes; /* of one flow within window_us, in one direction */
+	uint64_t window_us;
+	uint32_t max_rules; /* a port; 0: as many as it takes */
+};
+
+/* What a device can do with a flow; each includes those before it. */
+enum offload_level {
+	OFFLOAD_NONE,
+	OFFLOAD_MARK,    /* tell which flow a packet is of */
+	OFFLOAD_STEER,   /* bring it to the worker that owns it */
+	OFFLOAD_REWRITE, /* rewrite addresses and ports, and send it */
+	OFFLOAD_SPLICE,  /* and sequence numbers */
+	OFFLOAD_LEVELS,
 };
 
 struct node {
@@ -77,6 +110,10 @@ struct node {
 	const char *const *eal_args; /* extra EAL arguments, NULL-terminated; or NULL */
 	struct node_limits limits;
 	struct node_times times;
+	uint64_t
+		splice_bytes; /* longest rest of a body that is not worth it; 0: as early as possible;
+	                          NODE_SPLICE_NEVER */
+	struct node_offload offload;
 };
 
 #endif

@@ -14,6 +14,8 @@
  *
  *   listener -- hosts --> vhost -- clauses --> route -- split --> dest --> subset --> endpoint
  *   (addr:port)           (one Host)  (match)  (action) (weights)          (LB policy) (addr:port)
+ *      |  TLS: hosts --> vhost -- tls --> l4_route -- split --> ...
+ *      '  TCP, UDP: l4 ----------------> l4_route -- split --> ...
  *
  * In-flight requests keep using the snapshot under which they were routed: a worker counts them in
  * inflight[worker], and ctrl frees a snapshot when it is no longer the current one, every worker
@@ -129,6 +131,9 @@ struct vhost {
 	const struct path_tree *paths;
 	uint32_t n_direct;
 	const uint32_t *direct; /* with one: the clauses whose uri is not in it, ascending */
+	/* A server name of a TLS listener has these instead of clauses, in the order in which they are tried. */
+	uint32_t n_tls;
+	const struct tls_rule *tls;
 };
 
 /* Exact names: open addressing, power of two, at most half full; empty rows have vhost == NULL. */
@@ -288,12 +293,49 @@ struct route {
 		stats; /* struct dest_stats of the route itself: REDIRECT and DIRECT count here */
 };
 
+/* ---- connections ------------------------------------------------------------------------ */
+
+/* Where the connections of a TCP or UDP listener, or of a server name, go: chosen once for each. */
+struct l4_route {
+	struct str name;           /* "namespace/virtual-service/rule" */
+	struct str source;         /* "file:line:column" of the rule, or empty */
+	const struct split *split; /* its destinations have no header operations */
+};
+
+/* One rule for a server name of TLS. */
+struct tls_rule {
+	uint32_t n_alpn;
+	const struct str *alpn; /* the client must offer one of these protocols; none: any client */
+	const struct l4_route *route;
+};
+
 /* ---- upstream --------------------------------------------------------------------------- */
 
 enum balance_policy {
 	BALANCE_LEAST_REQUEST, /* power of two choices; Istio's default */
 	BALANCE_ROUND_ROBIN,   /* weighted */
 	BALANCE_RANDOM,        /* weighted */
+	BALANCE_MAGLEV,        /* by a hash of the connection: see subset.maglev */
+};
+
+/* How packets of a TCP or UDP listener reach an endpoint. */
+enum forward_mode {
+	FORWARD_NAT, /* both addresses and ports are rewritten: answers come back through us */
+	FORWARD_DSR, /* only the MAC address is: the endpoint has our address and answers the client itself */
+	FORWARD_IPIP, /* inside IP (RFC 2003, 2473): the same from another network */
+	FORWARD_GUE, /* inside UDP, Generic UDP Encapsulation version 0 (draft-ietf-intarea-gue-09) */
+};
+
+enum proxy_protocol {
+	PROXY_PROTOCOL_NONE,
+	PROXY_PROTOCOL_V1,
+	PROXY_PROTOCOL_V2,
+};
+
+/* What a consistent choice depends on. */
+enum hash_on {
+	HASH_ON_TUPLE,  /* addresses and ports of the client's packet */
+	HASH_ON_SOURCE, /* the client's address: Istio's useSourceIp */
 };
 
 struct endpoint {
@@ -309,25 +351,48 @@ struct endpoint {
 struct subset {
 	struct str
 		name; /* "outbound|80|v1|httpbin.sample-app.svc.cluster.local" as Istio names it */
-	struct slot slot; /* struct subset_state: round-robin cursor */
-	uint8_t policy;   /* enum balance_policy */
+	struct slot slot;       /* struct subset_state: round-robin cursor */
+	uint8_t policy;         /* enum balance_policy */
+	uint8_t mode;           /* enum forward_mode; of TCP and UDP listeners only */
+	uint8_t proxy_protocol; /* enum proxy_protocol: tells the endpoint who the client is */
+	uint8_t hash_on;        /* enum hash_on, with BALANCE_MAGLEV */
+	be16_t gue_port;        /* FORWARD_GUE: UDP port of the endpoint */
 	uint64_t connect_timeout_us;
-	uint32_t n_endpoints; /* 0: answer 503 "no healthy upstream" */
+	uint64_t idle_timeout_us; /* of a connection of layer 4 without a packet; 0: the node's */
+	uint32_t n_endpoints;     /* 0: answer 503 "no healthy upstream" */
 	uint32_t
 		n_table; /* 0 when all weights are equal; else a smooth weighted order for ROUND_ROBIN and RANDOM */
 	const struct endpoint *endpoints;
 	const uint16_t *table; /* indexes into endpoints, each in its share */
+	/*
+	 * Maglev (Eisenbud et al. 2016, section 3.4): indexes into endpoints, a prime number of them. Made from
+	 * names alone, so every node with these documents makes the same, and an endpoint that comes or goes
+	 * moves few of the others' places.
+	 */
+	uint32_t n_maglev;
+	const uint16_t *maglev;
 };
 
 /* ---- the whole -------------------------------------------------------------------------- */
 
+enum listener_kind {
+	LISTENER_HTTP,
+	LISTENER_TCP, /* connections are forwarded packet by packet (l4.h) */
+	LISTENER_TLS, /* passed through by the server name of the ClientHello: hosts, vhost.tls */
+	LISTENER_UDP,
+};
+
 struct listener {
 	struct ip_addr addr; /* all zero: any address of ours */
 	be16_t port;
-	bool accept_http10;  /* false: HTTP/1.0 gets 426, as in Istio */
-	bool https_redirect; /* Gateway tls.httpsRedirect on a plain HTTP server */
-	struct str name;     /* "gateway-namespace/gateway/server" or "weir.yaml" */
-	struct host_table hosts;
+	uint8_t kind; /* enum listener_kind */
+	bool stream; /* TCP: end the client's TCP here, because a destination wants the PROXY protocol */
+	bool quic; /* UDP: follow connection ids, so that a client may change its address */
+	bool accept_http10;        /* false: HTTP/1.0 gets 426, as in Istio */
+	bool https_redirect;       /* Gateway tls.httpsRedirect on a plain HTTP server */
+	struct str name;           /* "gateway-namespace/gateway/server" or "weir.yaml" */
+	struct host_table hosts;   /* HTTP, TLS */
+	const struct l4_route *l4; /* TCP, UDP; NULL: no rule, refuse */
 };
 
 struct inflight {
