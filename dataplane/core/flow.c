@@ -35,7 +35,7 @@ struct flow *flow_find(const struct flow_table *t, const struct pkt *p, enum flo
 		const struct flow_side *s = &f->side[number & 1];
 
 		if (s->rport != p->sport || s->lport != p->dport || s->local != p->own ||
-		    f->udp != udp || !flow_peer_is(s, &p->src))
+		    flow_is_udp(f) != udp || !flow_peer_is(s, &p->src))
 			continue;
 		*side = number & 1;
 		return f;
@@ -181,6 +181,12 @@ void flow_set_state(struct flow_table *t, struct flow *f, enum flow_state state)
 	t->n_half_open -= f->state == FLOW_HALF_OPEN;
 	t->n_half_open += state == FLOW_HALF_OPEN;
 	enter(t, f, state);
+}
+
+void flow_renew(struct flow_table *t, struct flow *f)
+{
+	pull(t, f);
+	enter(t, f, FLOW_CLOSED);
 }
 
 /* Is a nearer to what is wanted than b? Longer ones before shorter ones. */

@@ -53,6 +53,7 @@ enum flow_flag {
 	FLOW_F_SEQ = 1 << 2,     /* seq_add of a side is not 0 */
 	FLOW_F_RESET = 1 << 3,   /* a RST was seen */
 	FLOW_F_ONE_WAY = 1 << 4, /* only the client's side is in the table */
+	FLOW_F_UDP = 1 << 6,     /* else TCP */
 	FLOW_F_STATS = 1 << 5,   /* counted as active at its destination and endpoint */
 };
 
@@ -74,8 +75,7 @@ struct flow {
 	uint16_t due_s;   /* where it waits on the wheel; in a queue: when it came there */
 	uint8_t state;    /* enum flow_state */
 	uint8_t flags;    /* set of enum flow_flag */
-	uint8_t udp  : 1; /* else TCP */
-	uint8_t mode : 7; /* enum forward_mode */
+	uint8_t mode;     /* enum forward_mode */
 	uint8_t idle;     /* index into flow_table.idle_s */
 	struct slot dest; /* whose statistics count it */
 	struct slot endpoint;
@@ -193,6 +193,9 @@ void flow_free(struct flow_table *t, struct flow *f);
 
 void flow_set_state(struct flow_table *t, struct flow *f, enum flow_state state);
 
+/** A closed flow begins its rest anew. */
+void flow_renew(struct flow_table *t, struct flow *f);
+
 /** The number for flow.idle that stands for a time, rounded up to seconds. */
 uint8_t flow_idle(struct flow_table *t, uint64_t idle_us);
 
@@ -209,6 +212,11 @@ struct flow *flow_expired(struct flow_table *t, uint32_t *budget);
 
 /** A time before which flow_expired() gives nothing; UINT64_MAX: no flows. */
 uint64_t flow_next(const struct flow_table *t, uint64_t now_us);
+
+static inline bool flow_is_udp(const struct flow *f)
+{
+	return f->flags & FLOW_F_UDP;
+}
 
 static inline struct ip_addr flow_peer(const struct flow_side *s)
 {

@@ -253,6 +253,11 @@ uint64_t net_next(const struct net *n)
 	return timer_next(&n->wheel);
 }
 
+void net_follow_fragments(struct net *n)
+{
+	n->fragments = true;
+}
+
 struct net_out *net_out(struct net *n, uint32_t port)
 {
 	return &n->out[port];

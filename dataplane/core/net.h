@@ -26,6 +26,12 @@ enum pkt_kind {
 	PKT_NDP,
 };
 
+enum pkt_fragment {
+	PKT_WHOLE,
+	PKT_FRAGMENT_FIRST, /* with the header of layer 4, if nobody cut that apart */
+	PKT_FRAGMENT_LATER, /* l4 is somewhere inside; kind is what the IP header says */
+};
+
 /* A parsed frame. Pointers go into the buffer, whose view then starts at the L4 (or ARP) header. */
 struct pkt {
 	struct buf *buf;
@@ -40,7 +46,10 @@ struct pkt {
 	uint16_t l4_len;     /* bytes of L4 header and payload: padding cut off; == buf->len */
 	be16_t sport, dport; /* TCP, UDP */
 	uint16_t own;        /* which of our addresses dst is: net_own() */
-	uint64_t hash;       /* of the connection, once tcp_input_hash() was called */
+	uint8_t fragment;    /* enum pkt_fragment */
+	uint8_t proto;       /* of layer 4, as the IP header has it */
+	uint32_t fragment_id;
+	uint64_t hash; /* of the connection, once tcp_input_hash() was called */
 };
 
 enum net_tx_flag {
@@ -91,6 +100,7 @@ struct net_path {
 
 struct net; /* fields in net_state.h; opaque to TCP and above */
 
+#define NET_L2_ROOM     18 /* Ethernet 14 + VLAN 4 */
 #define NET_HEADROOM    58 /* Ethernet 14 + VLAN 4 + IPv6 40 */
 #define NET_SUM_UNKNOWN UINT32_MAX
 
@@ -124,10 +134,13 @@ void net_fini(struct net *n);
  */
 enum drop net_parse(struct net *n, struct buf *b, struct pkt *p);
 
+/** Let net_parse() give fragments of TCP and UDP, with what struct pkt says of them; else it drops them. */
+void net_follow_fragments(struct net *n);
+
 /** Handle an ARP, NDP or ICMP packet that net_icmp_error() did not claim; consumes p->buf. */
 enum drop net_input(struct net *n, struct pkt *p, uint64_t now_us);
 
-/* An ICMP error about a TCP segment of ours: packet too big, fragmentation needed, unreachable. */
+/* An ICMP error about a packet from one of our addresses: packet too big, fragmentation needed, unreachable. */
 struct net_icmp_error {
 	struct ip_addr local, remote; /* local: our side of the quoted segment */
 	be16_t lport, rport;
@@ -135,7 +148,12 @@ struct net_icmp_error {
 	uint16_t mtu; /* next-hop MTU; 0: not told (RFC 1191 section 5), or not about size */
 	bool too_big;
 	bool hard; /* port or protocol unreachable */
+	bool udp;
+	uint32_t ip, l4; /* where the quoted packet and its layer 4 begin, from p->l4 */
 };
+
+/** As net_icmp_error(), of UDP too. */
+bool net_icmp_read(const struct net *n, const struct pkt *p, struct net_icmp_error *out);
 
 /**
  * Read an ICMP or ICMPv6 error quoting one of our TCP segments. Does not consume p->buf.
@@ -168,6 +186,56 @@ struct net_segment {
 };
 int net_send_tcp(struct net *n, struct net_path *path, struct buf *b,
                  const struct net_segment *seg);
+
+struct net_ip {
+	const struct ip_addr *src, *dst;
+	uint16_t len; /* bytes behind the IP header */
+	uint8_t proto;
+	uint8_t hops;
+	bool device_sums; /* leave the IPv4 header checksum to the device */
+};
+
+/** Write an IP header in front of l4; returns its first byte. */
+uint8_t *net_ip_write(const struct net_ip *ip, uint8_t *l4);
+
+/**
+ * Send a packet that has its IP header, checksums and all.
+ *
+ * @param path  as with net_send_tcp(); towards dst
+ * @param src   tells the port when dst is link-local
+ * @param b     consumed. The packet lies in it at l3, with NET_L2_ROOM writable bytes in front
+ * @return      as net_send_tcp()
+ */
+struct net_packet {
+	const struct ip_addr *src, *dst;
+	uint8_t *l3;
+	uint16_t len;   /* bytes of the packet */
+	uint8_t l3_len; /* bytes of its IP header */
+};
+int net_send_packet(struct net *n, struct net_path *path, struct buf *b,
+                    const struct net_packet *p);
+
+/** Fill a path; false: no route, or no room for the neighbour. Asks for the neighbour. */
+bool net_path_fill(struct net *n, struct net_path *path, const struct ip_addr *src,
+                   const struct ip_addr *dst);
+
+/** Is dst on a link of ours, so that a frame can be addressed to it? */
+bool net_on_link(const struct net *n, const struct ip_addr *dst);
+
+/**
+ * Tell the sender of a packet to one of our addresses why it went no further. At most so many a second
+ * (RFC 4443 section 2.4 (f)); never about ICMP.
+ *
+ * @param p    the packet: quoted, not consumed
+ * @param mtu  with NET_TOO_BIG: what would fit
+ */
+enum net_refusal {
+	NET_NO_PORT,
+	NET_TTL_EXCEEDED,
+	NET_TOO_BIG,
+	NET_NO_WAY, /* host unreachable */
+};
+void net_refuse(struct net *n, const struct pkt *p, enum net_refusal why, uint16_t mtu);
 
 /** MTU towards dst, bytes of IP packet; 0 when there is no route. A filled path saves the look-up. */
 uint16_t net_mtu(struct net *n, struct net_path *path, const struct ip_addr *dst);

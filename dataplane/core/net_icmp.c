@@ -68,9 +68,10 @@ enum drop net_icmp_input(struct net *n, const struct pkt *p)
 struct quote {
 	struct ip_addr src, dst;
 	const uint8_t *l4;
+	uint8_t proto;
 };
 
-/* The quoted header must be whole, not a later fragment, and TCP with ports and sequence number. */
+/* The quoted header must be whole, not of a later fragment, and 8 bytes behind it: ports and TCP's number. */
 static bool read_quote4(const uint8_t *h, uint32_t left, struct quote *q)
 {
 	uint32_t header;
@@ -80,8 +81,9 @@ static bool read_quote4(const uint8_t *h, uint32_t left, struct quote *q)
 	header = (h[0] & 15u) * 4;
 	if (h[0] >> 4 != 4 || header < IP4_LEN || left < header + 8)
 		return false;
-	if (h[IP4_PROTO] != IP_TCP || wire_get16(h + IP4_FRAG) & IP4_FRAG_OFFSET)
+	if (wire_get16(h + IP4_FRAG) & IP4_FRAG_OFFSET)
 		return false;
+	q->proto = h[IP4_PROTO];
 	q->src = wire_ip4(h + IP4_SRC);
 	q->dst = wire_ip4(h + IP4_DST);
 	q->l4 = h + header;
@@ -91,8 +93,9 @@ static bool read_quote4(const uint8_t *h, uint32_t left, struct quote *q)
 /* We send no extension headers, so a quote that has some is not of ours. */
 static bool read_quote6(const uint8_t *h, uint32_t left, struct quote *q)
 {
-	if (left < IP6_LEN + 8 || h[0] >> 4 != 6 || h[IP6_NEXT] != IP_TCP)
+	if (left < IP6_LEN + 8 || h[0] >> 4 != 6)
 		return false;
+	q->proto = h[IP6_NEXT];
 	q->src = wire_ip6(h + IP6_SRC);
 	q->dst = wire_ip6(h + IP6_DST);
 	q->l4 = h + IP6_LEN;
@@ -133,6 +136,11 @@ static bool read_type6(const uint8_t *h, struct net_icmp_error *out)
 
 bool net_icmp_error(const struct net *n, const struct pkt *p, struct net_icmp_error *out)
 {
+	return net_icmp_read(n, p, out) && !out->udp;
+}
+
+bool net_icmp_read(const struct net *n, const struct pkt *p, struct net_icmp_error *out)
+{
 	const uint8_t *h = p->l4;
 	struct quote q;
 	bool v6;
@@ -145,8 +153,13 @@ bool net_icmp_error(const struct net *n, const struct pkt *p, struct net_icmp_er
 		return false;
 	if (!(v6 ? read_quote6 : read_quote4)(h + ICMP_LEN, p->l4_len - ICMP_LEN, &q))
 		return false;
+	if (q.proto != IP_TCP && q.proto != IP_UDP)
+		return false;
 	if (!ip_eq(&q.src, &p->dst) || !net_is_ours(n, &q.src) || !sum_is_right(p))
 		return false;
+	out->udp = q.proto == IP_UDP;
+	out->ip = ICMP_LEN;
+	out->l4 = (uint32_t)(q.l4 - h);
 	out->local = q.src;
 	out->remote = q.dst;
 	out->lport = wire_be16(q.l4 + TCP_SPORT);

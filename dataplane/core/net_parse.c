@@ -75,6 +75,24 @@ static enum drop accept_as(struct frame *f, enum pkt_kind kind)
 	return DROP_COUNT;
 }
 
+/* A fragment, offset in units of 8 bytes: who follows flows finds its own by the number. */
+static enum drop note_fragment(struct frame *f, uint32_t offset, bool more, uint32_t id)
+{
+	if (!f->n->fragments)
+		return DROP_IP_FRAGMENT;
+	f->p->fragment = offset ? PKT_FRAGMENT_LATER : more ? PKT_FRAGMENT_FIRST : PKT_WHOLE;
+	f->p->fragment_id = id;
+	return DROP_COUNT;
+}
+
+/* What a later fragment has of layer 4 is in its first. */
+static enum drop parse_later(struct frame *f)
+{
+	if (f->p->proto != IP_TCP && f->p->proto != IP_UDP)
+		return DROP_IP_FRAGMENT;
+	return accept_as(f, f->p->proto == IP_UDP ? PKT_UDP : PKT_TCP);
+}
+
 static enum drop parse_tcp(struct frame *f)
 {
 	if (f->left < TCP_LEN)
@@ -125,6 +143,17 @@ static bool is_bad_source4(const struct frame *f)
 	return net_link_broadcast(f->l, a->w[3]) || net_is_ours(f->n, a);
 }
 
+static enum drop parse_fragment4(struct frame *f, const uint8_t *h)
+{
+	uint16_t word = wire_get16(h + IP4_FRAG);
+	enum drop end =
+		note_fragment(f, word & IP4_FRAG_OFFSET, word & IP4_MORE, wire_get16(h + IP4_ID));
+
+	if (end != DROP_COUNT || f->p->fragment != PKT_FRAGMENT_LATER)
+		return end;
+	return parse_later(f);
+}
+
 static enum drop parse_ip4(struct frame *f)
 {
 	const uint8_t *h = f->at;
@@ -151,16 +180,21 @@ static enum drop parse_ip4(struct frame *f)
 		return DROP_IP_SOURCE;
 	if (f->group) /* RFC 1122 section 3.3.6 */
 		return DROP_L2_OTHER_MAC;
-	if (wire_get16(h + IP4_FRAG) & IP4_FRAG_MASK)
-		return DROP_IP_FRAGMENT;
+	p->proto = h[IP4_PROTO];
 	f->left = total;
 	skip(f, header);
-	if (h[IP4_PROTO] == IP_TCP)
+	if (wire_get16(h + IP4_FRAG) & IP4_FRAG_MASK) {
+		enum drop end = parse_fragment4(f, h);
+
+		if (end != DROP_COUNT || p->fragment == PKT_FRAGMENT_LATER)
+			return end;
+	}
+	if (p->proto == IP_TCP)
 		return parse_tcp(f);
-	if (h[IP4_PROTO] == IP_UDP)
+	if (p->proto == IP_UDP)
 		return parse_udp(f);
-	if (h[IP4_PROTO] != IP_ICMP)
-		return DROP_IP_PROTO;
+	if (p->proto != IP_ICMP || p->fragment)
+		return p->fragment ? DROP_IP_FRAGMENT : DROP_IP_PROTO;
 	return f->left < ICMP_LEN ? DROP_ICMP_BAD : accept_as(f, PKT_ICMP);
 }
 
@@ -183,6 +217,21 @@ static bool options_are_harmless(const uint8_t *opt, uint32_t left)
 	return true;
 }
 
+/* It is the last extension header that we follow. */
+static enum drop parse_fragment6(struct frame *f, uint8_t *next)
+{
+	uint16_t word;
+
+	if (f->left < IP6_FRAGMENT_LEN)
+		return DROP_IP_HEADER;
+	word = wire_get16(f->at + 2);
+	*next = f->at[0];
+	enum drop end = note_fragment(f, word >> 3, word & 1, wire_get32(f->at + 4));
+
+	skip(f, IP6_FRAGMENT_LEN);
+	return end;
+}
+
 /* Walk the extension headers; *next becomes the protocol of what follows them. */
 static enum drop skip_extensions(struct frame *f, uint8_t *next)
 {
@@ -191,7 +240,7 @@ static enum drop skip_extensions(struct frame *f, uint8_t *next)
 
 	for (int i = 0; i < EXTENSIONS_MAX; i++, first = false) {
 		if (*next == IP_FRAGMENT)
-			return DROP_IP_FRAGMENT;
+			return parse_fragment6(f, next);
 		if (*next == IP_ROUTING || *next == IP_AUTH || *next == IP_MOBILITY)
 			return DROP_IP6_EXTENSION;
 		if (*next != IP_DEST_OPTIONS && *next != IP_HOP_BY_HOP)
@@ -263,6 +312,11 @@ static enum drop parse_ip6(struct frame *f)
 	end = skip_extensions(f, &next);
 	if (end != DROP_COUNT)
 		return end;
+	p->proto = next;
+	if (p->fragment && (next == IP_ICMP6 || group))
+		return DROP_IP_FRAGMENT;
+	if (p->fragment == PKT_FRAGMENT_LATER)
+		return parse_later(f);
 	if (next == IP_ICMP6)
 		return parse_icmp6(f);
 	if ((next != IP_TCP && next != IP_UDP) || group)
@@ -323,6 +377,7 @@ enum drop net_parse(struct net *n, struct buf *b, struct pkt *p)
 	p->eth = b->data;
 	p->sport = 0;
 	p->dport = 0;
+	p->fragment = PKT_WHOLE;
 	b->flags &= (uint16_t)~BUF_SUMMED;
 	end = parse(&f);
 	if (end != DROP_COUNT)

@@ -190,3 +190,33 @@ int net_send_tcp(struct net *n, struct net_path *path, struct buf *b, const stru
 	                     (conf->tx_tcp_csum ? NET_TX_TCP_CSUM : 0));
 	return net_neigh_send(n, e, &tx);
 }
+
+int net_send_packet(struct net *n, struct net_path *path, struct buf *b, const struct net_packet *p)
+{
+	struct neigh *e = cached(n, path);
+	struct net_tx tx = {.buf = b, .frame = p->l3, .len = p->len, .l3_len = p->l3_len};
+	int err;
+
+	if (!e)
+		e = look_up(n, path, p->src, p->dst, &err);
+	if (!e) {
+		buf_free(b);
+		return err;
+	}
+	return net_neigh_send(n, e, &tx);
+}
+
+bool net_path_fill(struct net *n, struct net_path *path, const struct ip_addr *src,
+                   const struct ip_addr *dst)
+{
+	int err;
+
+	return cached(n, path) || look_up(n, path, src, dst, &err);
+}
+
+bool net_on_link(const struct net *n, const struct ip_addr *dst)
+{
+	struct ip_addr hop;
+
+	return net_route_find(n, NULL, dst, &hop) && ip_eq(&hop, dst);
+}

@@ -5,6 +5,7 @@
  *   net.c        start, end, addresses, time           net_parse.c  frame to struct pkt
  *   net_route.c  destination to port and next hop      net_arp.c, net_ndp.c, net_icmp.c  protocols
  *   net_neigh.c  next hop to MAC address               net_send.c   headers, checksums, queues out
+ *   net_refuse.c ICMP errors of ours
  */
 #ifndef WEIR_NET_STATE_H
 #define WEIR_NET_STATE_H
@@ -38,6 +39,8 @@
 
 #define NET_ANNOUNCE_TIMES 3
 #define NET_ANNOUNCE_US    1000000ull
+#define NET_REFUSE_US      1000ull    /* between ICMP errors of ours, in the long run */
+#define NET_REFUSE_BURST   100ull     /* and so many at once */
 #define NET_REPORT_US      1000000ull /* between answers to multicast listener queries */
 
 enum neigh_state {
@@ -108,6 +111,7 @@ struct net {
 	uint64_t *counters;
 	uint64_t now_us; /* of the last call that knew */
 	bool answers;
+	bool fragments; /* are not dropped at once */
 	uint32_t n_links;
 	uint32_t n_routes;
 	uint32_t n_ours;
@@ -115,6 +119,9 @@ struct net {
 	struct net_route routes[NET_ROUTES_MAX]; /* longest prefix first */
 	struct ip_addr ours[NET_OURS_MAX];
 	uint16_t ours_row[NET_OURS_ROWS]; /* index + 1 into ours, open addressing */
+
+	uint64_t
+		refused_us; /* token bucket of net_refuse(): when it was full last, moved on by each */
 
 	struct timer_wheel wheel;
 	struct timer announce;
@@ -238,17 +245,6 @@ void net_ndp_announce(struct net *n, uint32_t port, const struct ip_addr *addr);
 void net_mld_announce(struct net *n, uint32_t port);
 
 /* ---- net_send.c ------------------------------------------------------------------------- */
-
-struct net_ip {
-	const struct ip_addr *src, *dst;
-	uint16_t len; /* bytes behind the IP header */
-	uint8_t proto;
-	uint8_t hops;
-	bool device_sums; /* leave the IPv4 header checksum to the device */
-};
-
-/** Write an IP header in front of l4; returns its first byte. */
-uint8_t *net_ip_write(const struct net_ip *ip, uint8_t *l4);
 
 /**
  * Prepare an Ethernet header (with the port's VLAN tag) at the end of the NET_L2_MAX bytes of l2. mac

@@ -8,12 +8,17 @@
 
 int route_listener(const struct snapshot *s, const struct ip_addr *addr, be16_t port)
 {
+	return route_listener_of(s, addr, port, false);
+}
+
+int route_listener_of(const struct snapshot *s, const struct ip_addr *addr, be16_t port, bool udp)
+{
 	int any = -1;
 
 	for (uint32_t i = 0; i < s->n_listeners; i++) {
 		const struct listener *l = &s->listeners[i];
 
-		if (l->port != port)
+		if (l->port != port || (l->kind == LISTENER_UDP) != udp)
 			continue;
 		if (ip_eq(&l->addr, addr))
 			return (int)i;

@@ -17,8 +17,11 @@
 #define ROUTE_CLAUSES_MAX 65536      /* of one virtual host; the builder refuses more */
 #define ROUTE_JOINED_MAX  (1u << 20) /* bytes; limits.header is no more */
 
-/** Index of the listener on this address and port (the more specific address wins), or -1. */
+/** Index of the listener of TCP on this address and port (the more specific address wins), or -1. */
 int route_listener(const struct snapshot *s, const struct ip_addr *addr, be16_t port);
+
+/** The same, of TCP (whatever is on it) or of UDP: both may have the same port. */
+int route_listener_of(const struct snapshot *s, const struct ip_addr *addr, be16_t port, bool udp);
 
 /**
  * The virtual host for a Host header: port stripped, case ignored, exact name, else the longest

@@ -116,7 +116,7 @@ static uint32_t owner_of(const struct steer *s, const struct ip_addr *src, be16_
 
 uint32_t steer_owner(const struct steer *s, const struct pkt *p)
 {
-	if (p->kind != PKT_TCP)
+	if (p->kind != PKT_TCP && p->kind != PKT_UDP)
 		return 0;
 	return owner_of(s, &p->src, p->sport, &p->dst, p->dport);
 }

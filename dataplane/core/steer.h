@@ -78,7 +78,7 @@ void steer_hand_off(struct steer *s, uint32_t n_workers, uint16_t port_min, uint
 uint32_t steer_hash(const struct steer *s, const struct ip_addr *src, const struct ip_addr *dst,
                     be16_t sport, be16_t dport);
 
-/** The worker that owns a received packet. Worker 0 for what is not TCP. */
+/** The worker that owns a received packet. Worker 0 for what is neither TCP nor UDP. */
 uint32_t steer_owner(const struct steer *s, const struct pkt *p);
 
 /** The worker that gets the reply to a segment which we send from local:lport to remote:rport. */

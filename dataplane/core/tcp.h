@@ -114,6 +114,14 @@ void tcp_fini(struct tcp_stack *s);
  */
 enum drop tcp_input(struct tcp_stack *s, struct pkt *p, uint64_t now_us);
 
+/**
+ * Answer a segment that is for no connection of ours with a RST: RFC 9293 section 3.10.7.1.
+ *
+ * @param p    consumed
+ * @param end  how it is to be counted when it is sound
+ */
+enum drop tcp_refuse(struct tcp_stack *s, struct pkt *p, enum drop end, uint64_t now_us);
+
 /*
  * The same for a burst, in steps: each asks memory for what the next one reads, for all segments of the
  * burst, so that their cache misses overlap. Between the steps nothing else may happen to the stack's

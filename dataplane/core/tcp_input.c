@@ -122,6 +122,19 @@ enum drop tcp_input(struct tcp_stack *s, struct pkt *p, uint64_t now_us)
 	return tcp_input_burst(s, p, now_us);
 }
 
+enum drop tcp_refuse(struct tcp_stack *s, struct pkt *p, enum drop end, uint64_t now_us)
+{
+	struct tcp_seg g;
+	enum drop bad;
+
+	s->now_us = now_us;
+	bad = read_segment(p, &g);
+	if (bad == DROP_COUNT)
+		tcp_output_refuse(s, &g);
+	buf_free(p->buf);
+	return bad == DROP_COUNT ? end : bad;
+}
+
 enum drop tcp_input_burst(struct tcp_stack *s, struct pkt *p, uint64_t now_us)
 {
 	struct tcp_seg g;

@@ -78,8 +78,7 @@ static void idle_remove(struct worker *w, struct upstream *u)
 
 /* ---- opening and closing ------------------------------------------------------------------- */
 
-/* Our address for a connection to dst: one of the configured sources of its family, in turn. */
-static const struct ip_addr *source_for(struct worker *w, const struct ip_addr *dst)
+const struct ip_addr *upstream_source(struct worker *w, const struct ip_addr *dst)
 {
 	const struct node *n = w->node;
 
@@ -107,7 +106,7 @@ static bool choose_port(struct worker *w, struct tcp_peer *peer)
 		if (w->steer && steer_reply_owner(w->steer, &peer->local, peer->lport,
 		                                  &peer->remote, peer->rport) != w->id)
 			continue;
-		if (tcp_port_free(w->tcp, peer))
+		if (tcp_port_free(w->tcp, peer) && l4_port_free(w, peer))
 			return true;
 	}
 	worker_count(w, COUNT_TCP_NO_PORT);
@@ -116,7 +115,7 @@ static bool choose_port(struct worker *w, struct tcp_peer *peer)
 
 static struct upstream *open_to(struct worker *w, const struct endpoint *ep, uint64_t timeout_us)
 {
-	const struct ip_addr *src = source_for(w, &ep->addr);
+	const struct ip_addr *src = upstream_source(w, &ep->addr);
 	struct tcp_peer peer = {.remote = ep->addr, .rport = ep->port};
 	struct endpoint_stats *st = worker_endpoint_stats(w, ep->slot);
 	struct upstream *u;

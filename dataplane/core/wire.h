@@ -48,6 +48,7 @@ enum {
 	IP4_LEN = 20,
 	IP4_TOS = 1,
 	IP4_TOTAL = 2,
+	IP4_ID = 4,
 	IP4_FRAG = 6,
 	IP4_TTL = 8,
 	IP4_PROTO = 9,
@@ -55,6 +56,7 @@ enum {
 	IP4_SRC = 12,
 	IP4_DST = 16,
 	IP4_DF = 0x4000,
+	IP4_MORE = 0x2000,
 	IP4_FRAG_MASK = 0x3fff, /* more fragments, and the offset */
 	IP4_FRAG_OFFSET = 0x1fff,
 };
@@ -68,6 +70,7 @@ enum {
 	IP6_SRC = 8,
 	IP6_DST = 24,
 	IP6_MTU_MIN = 1280,
+	IP6_FRAGMENT_LEN = 8,
 };
 
 enum ip_proto {
@@ -104,6 +107,10 @@ enum {
 	TCP_OFFSET = 12,
 	TCP_FLAGS = 13,
 	TCP_CSUM = 16,
+	TCP_FLAG_FIN = 0x01,
+	TCP_FLAG_SYN = 0x02,
+	TCP_FLAG_RST = 0x04,
+	TCP_FLAG_ACK = 0x10,
 };
 
 /* RFC 792, 1191, 4443, 4861 */
@@ -118,6 +125,7 @@ enum {
 	ICMP_UNREACHABLE = 3,
 	ICMP_ECHO = 8,
 	ICMP_TIME_EXCEEDED = 11,
+	ICMP_CODE_HOST = 1,
 	ICMP_CODE_PROTO = 2,
 	ICMP_CODE_PORT = 3,
 	ICMP_CODE_TOO_BIG = 4,
@@ -127,6 +135,7 @@ enum {
 	ICMP6_PARAMETER = 4,
 	ICMP6_ECHO = 128,
 	ICMP6_ECHO_REPLY = 129,
+	ICMP6_CODE_ADDRESS = 3,
 	ICMP6_CODE_PORT = 4,
 	ICMP6_CODE_NEXT_HEADER = 1, /* of ICMP6_PARAMETER: our protocol is not known there */
 	MLD_QUERY = 130,

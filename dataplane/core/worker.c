@@ -10,6 +10,7 @@
 #include "worker.h"
 
 #include "steer.h"
+#include "wire.h"
 #include "worker_state.h"
 
 #include <stddef.h>
@@ -20,17 +21,18 @@
 #define POOL_LOOK_US 1000 /* counting free buffers is slow: this often is enough */
 #define NEIGHS_MAX   4096 /* next hops and on-link endpoints of one worker */
 
-/* How one block of memory is divided; every piece starts at a cache line. */
+/* How one block of memory is divided; every piece starts at a pair of cache lines. */
 struct layout {
 	size_t worker, net, tcp, sessions, exchanges, upstreams, splits, subsets, endpoints;
-	size_t dest_stats, endpoint_stats, gather_request, gather_response, scratch, end;
+	size_t dest_stats, endpoint_stats, gather_request, gather_response, scratch;
+	size_t flows, fragments, end;
 };
 
 static size_t place(size_t *at, size_t bytes)
 {
 	size_t here = *at;
 
-	*at = (here + bytes + 63) & ~(size_t)63;
+	*at = (here + bytes + 127) & ~(size_t)127;
 	return here;
 }
 
@@ -64,6 +66,8 @@ static void divide(const struct node *node, struct layout *l)
 	l->gather_request = place(&at, lim->header_bytes);
 	l->gather_response = place(&at, lim->header_bytes);
 	l->scratch = place(&at, WORKER_SCRATCH_BYTES);
+	l->flows = place(&at, lim->flows ? flow_bytes(lim->flows) : 0);
+	l->fragments = place(&at, lim->flows ? fragment_bytes(lim->fragments) : 0);
 	l->end = at;
 }
 
@@ -120,6 +124,29 @@ static void start_tables(struct worker *w, uint8_t *m, const struct layout *l)
 	w->balance = (struct balance_env){w->subsets, w->stats.endpoints, &w->rng};
 }
 
+static uint16_t seconds(uint64_t us)
+{
+	uint64_t s = (us + 999999) / 1000000;
+
+	return (uint16_t)(s > FLOW_TIME_MAX_S ? FLOW_TIME_MAX_S : s);
+}
+
+static void start_flows(struct worker *w, uint8_t *m, const struct layout *l)
+{
+	const struct node_limits *lim = &w->node->limits;
+	const struct node_times *t = &w->node->times;
+	struct flow_config c = {lim->flows, lim->half_open_flows, seconds(t->flow_syn_us),
+	                        seconds(t->flow_fin_us), seconds(t->flow_closed_us)};
+	struct hash_key key = tcp_hash_key(w->tcp);
+
+	if (!lim->flows)
+		return;
+	flow_init(&w->flows, m + l->flows, &c, &key, w->now_us);
+	fragment_init(&w->fragments, m + l->fragments, lim->fragments, &key);
+	if (lim->fragments)
+		net_follow_fragments(w->net);
+}
+
 struct worker *worker_init(void *memory, const struct worker_env *env, struct snapshot *first,
                            uint64_t now_us)
 {
@@ -143,6 +170,7 @@ struct worker *worker_init(void *memory, const struct worker_env *env, struct sn
 		return NULL;
 	start_tables(w, m, &l);
 	start_tcp(w, m + l.tcp, env);
+	start_flows(w, m, &l);
 	worker_use(w, first);
 	return w;
 }
@@ -191,12 +219,13 @@ void worker_fini(struct worker *w)
 /* ---- frames ------------------------------------------------------------------------------ */
 
 /*
- * Is it a whole, unfragmented TCP segment? Then p gets what steering needs. Only peeks: the owner
+ * Is it a whole, unfragmented TCP segment or datagram? Then p gets what steering needs. Only peeks: the owner
  * parses again and judges. Anything odd goes to everybody, where it is counted.
  */
-static bool peek_tcp(const struct buf *b, struct pkt *p)
+static bool peek_ports(const struct buf *b, struct pkt *p)
 {
 	const uint8_t *f = b->data, *l4;
+	uint8_t proto;
 	size_t at = 14;
 	be32_t v4;
 
@@ -207,8 +236,8 @@ static bool peek_tcp(const struct buf *b, struct pkt *p)
 	if (f[at - 2] == 0x08 && f[at - 1] == 0x00) {
 		size_t ihl = (size_t)(f[at] & 15u) * 4;
 
-		if (f[at + 9] != 6 || (f[at + 6] & 0x3f) || f[at + 7] || ihl < 20 ||
-		    b->len < at + ihl + 4)
+		proto = f[at + 9];
+		if ((f[at + 6] & 0x3f) || f[at + 7] || ihl < 20 || b->len < at + ihl + 4)
 			return false;
 		memcpy(&v4, f + at + 12, 4);
 		p->src = ip_from_v4(v4);
@@ -216,8 +245,9 @@ static bool peek_tcp(const struct buf *b, struct pkt *p)
 		p->dst = ip_from_v4(v4);
 		l4 = f + at + ihl;
 	} else if (f[at - 2] == 0x86 && f[at - 1] == 0xdd) {
-		if (b->len < at + 44 || f[at + 6] != 6)
+		if (b->len < at + 44)
 			return false;
+		proto = f[at + 6];
 		memcpy(p->src.b, f + at + 8, 16);
 		memcpy(p->dst.b, f + at + 24, 16);
 		l4 = f + at + 40;
@@ -226,28 +256,43 @@ static bool peek_tcp(const struct buf *b, struct pkt *p)
 	}
 	memcpy(&p->sport, l4, 2);
 	memcpy(&p->dport, l4 + 2, 2);
-	return true;
+	p->kind = proto == IP_UDP ? PKT_UDP : PKT_TCP;
+	return proto == IP_TCP || proto == IP_UDP;
 }
 
 int worker_owner(const struct worker *w, const struct buf *frame)
 {
 	struct pkt p;
 
-	if (!peek_tcp(frame, &p))
+	if (!peek_ports(frame, &p))
 		return WORKER_EVERY;
-	p.kind = PKT_TCP;
 	return w->steer ? (int)steer_owner(w->steer, &p) : (int)w->id;
 }
 
 static enum drop icmp(struct worker *w, struct pkt *p)
 {
 	struct net_icmp_error e;
+	enum drop end = l4_icmp(w, p);
 
+	if (end != DROP_COUNT)
+		return end;
 	if (!net_icmp_error(w->net, p, &e))
 		return net_input(w->net, p, w->now_us);
 	tcp_icmp(w->tcp, &e, w->now_us);
 	buf_free(p->buf);
 	return DROP_ICMP_TCP;
+}
+
+static void hash(struct worker *w, struct pkt *p)
+{
+	if (p->kind == PKT_TCP)
+		tcp_input_hash(w->tcp, p);
+	else if (p->kind == PKT_UDP && l4_on(w))
+		p->hash = flow_hash(&w->flows, &p->dst, &p->src, p->dport, p->sport, true);
+	else
+		return;
+	if (l4_on(w))
+		flow_fetch_bucket(&w->flows, p->hash);
 }
 
 /* Parse a burst: what gets through, in order; the rest is counted. Returns how many did. */
@@ -262,8 +307,7 @@ static uint32_t parse(struct worker *w, struct buf *const *frames, uint32_t n, s
 			w->stats.ends[end]++;
 			continue;
 		}
-		if (p[k].kind == PKT_TCP)
-			tcp_input_hash(w->tcp, &p[k]);
+		hash(w, &p[k]);
 		k++;
 	}
 	return k;
@@ -274,6 +318,10 @@ static void fetch(const struct worker *w, const struct pkt *p, uint32_t n)
 {
 	if (n < 2)
 		return;
+	if (w->flows.slab.used)
+		for (uint32_t i = 0; i < n; i++)
+			if (p[i].kind <= PKT_UDP)
+				flow_fetch(&w->flows, p[i].hash);
 	for (uint32_t i = 0; i < n; i++)
 		if (p[i].kind == PKT_TCP)
 			tcp_input_fetch(w->tcp, &p[i]);
@@ -282,17 +330,48 @@ static void fetch(const struct worker *w, const struct pkt *p, uint32_t n)
 			tcp_input_user(w->tcp, &p[i]);
 }
 
-static enum drop take(struct worker *w, struct pkt *p)
+static bool starts(const struct pkt *p)
 {
+	return (p->l4[TCP_FLAGS] & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
+}
+
+/* Flows first: a packet of one is not looked at any further. */
+static enum drop take_l4(struct worker *w, struct pkt *p)
+{
+	enum flow_side_id from;
+	struct flow *f = w->flows.slab.used ? flow_find(&w->flows, p, &from) : NULL;
+	enum drop end;
+
+	if (f)
+		return l4_packet(w, f, from, p);
+	end = p->kind == PKT_UDP || starts(p) || w->picks_up ? l4_open(w, p) : DROP_COUNT;
+	if (end != DROP_COUNT)
+		return end;
+	if (p->fragment) {
+		buf_free(p->buf);
+		return DROP_IP_FRAGMENT;
+	}
 	if (p->kind == PKT_TCP)
 		return tcp_input_burst(w->tcp, p, w->now_us);
+	net_refuse(w->net, p, NET_NO_PORT, 0);
+	buf_free(p->buf);
+	return DROP_UDP_NO_LISTENER;
+}
+
+static enum drop take(struct worker *w, struct pkt *p)
+{
 	if (p->kind == PKT_ICMP)
 		return icmp(w, p);
-	if (p->kind == PKT_UDP) {
-		buf_free(p->buf);
-		return DROP_UDP_NO_LISTENER;
-	}
-	return net_input(w->net, p, w->now_us);
+	if (p->kind > PKT_UDP)
+		return net_input(w->net, p, w->now_us);
+	if (p->fragment == PKT_FRAGMENT_LATER)
+		return l4_fragment(w, p);
+	if (l4_on(w))
+		return take_l4(w, p);
+	if (p->kind == PKT_TCP)
+		return tcp_input_burst(w->tcp, p, w->now_us);
+	buf_free(p->buf);
+	return DROP_UDP_NO_LISTENER;
 }
 
 void worker_input(struct worker *w, struct buf *const *frames, uint32_t n, uint64_t now_us)
@@ -301,6 +380,8 @@ void worker_input(struct worker *w, struct buf *const *frames, uint32_t n, uint6
 
 	w->now_us = now_us;
 	w->busy |= n > 0;
+	if (l4_on(w))
+		flow_tick(&w->flows, now_us);
 	n = parse(w, frames, n, p);
 	fetch(w, p, n);
 	for (uint32_t i = 0; i < n; i++)
@@ -355,6 +436,7 @@ bool worker_turn(struct worker *w, uint64_t now_us, uint64_t unix_s)
 	if (now_us >= w->look_at_pool_us)
 		look_at_pool(w);
 	timer_turn(&w->wheel, now_us, timer_due, w);
+	w->busy |= l4_turn(w);
 	while ((c = tcp_next_ready(w->tcp, &events))) {
 		w->busy = true;
 		tell(w, c, events);
@@ -369,13 +451,27 @@ bool worker_turn(struct worker *w, uint64_t now_us, uint64_t unix_s)
 uint64_t worker_next(const struct worker *w)
 {
 	uint64_t timers = timer_next(&w->wheel), net = net_next(w->net);
+	uint64_t flows = flow_next(&w->flows, w->now_us);
 
-	return timers < net ? timers : net;
+	if (net < timers)
+		timers = net;
+	return flows < timers ? flows : timers;
+}
+
+/* May a connection to it be taken up in its middle? See l4_open(). */
+static bool is_stateless(const struct listener *l)
+{
+	const struct subset *sub = l->l4 ? l->l4->split->dests[0].subset : NULL;
+
+	return l->kind == LISTENER_TCP && sub && sub->mode != FORWARD_NAT;
 }
 
 void worker_use(struct worker *w, struct snapshot *s)
 {
 	w->snap = s;
+	w->picks_up = false;
+	for (uint32_t i = 0; i < s->n_listeners; i++)
+		w->picks_up |= is_stateless(&s->listeners[i]);
 	w->stats.generation = s->generation;
 }
 

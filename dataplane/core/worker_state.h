@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * What one worker owns: its layer 3, its TCP, the client sessions, the connections to endpoints, and
- * the arrays that survive a change of the snapshot. Only worker.c, session.c, exchange.c, transfer.c,
- * upstream.c and local.c look inside.
+ * What one worker owns: its layer 3, its TCP, the client sessions, the connections to endpoints, the flows,
+ * and the arrays that survive a change of the snapshot. Only worker.c, session.c, exchange.c, transfer.c,
+ * upstream.c, local.c, and l4.c, forward.c, l4_icmp.c for flows, look inside.
  *
  *                    one client connection             one connection to an endpoint
  *   struct tcp_conn <-> struct session  <--- bound --->  struct upstream <-> struct tcp_conn
@@ -21,6 +21,8 @@
 #define WEIR_WORKER_STATE_H
 
 #include "balance.h"
+#include "flow.h"
+#include "fragment.h"
 #include "http1.h"
 #include "pick.h"
 #include "route.h"
@@ -120,6 +122,11 @@ struct endpoint_state {
 	uint32_t n_waiting;
 	struct upstream *idle; /* last used first */
 	struct session *wait_first, **wait_last;
+	/* of flows: */
+	uint32_t unanswered; /* opened since it answered last */
+	bool dead;           /* it has not answered for times.dead_endpoint */
+	uint64_t silent_us;  /* since when it has not; 0: it has */
+	uint64_t probe_us;   /* dead: when a flow may try it again */
 };
 
 /* Longest reply of our own: a direct response of 1 MB (Istio's limit) and its head. */
@@ -134,6 +141,7 @@ struct worker {
 	const struct steer *steer;
 	uint32_t id, n_workers;
 	bool draining;
+	bool picks_up;            /* a listener takes up connections in their middle */
 	bool busy;                /* something was done in this turn */
 	uint64_t now_us, unix_s;  /* of this turn */
 	uint64_t look_at_pool_us; /* when to ask again whether buffers are scarce */
@@ -146,6 +154,8 @@ struct worker {
 	struct balance_env balance;
 	struct session *sessions; /* all */
 	struct slab session_slab, exchange_slab, upstream_slab;
+	struct flow_table flows;
+	struct fragments fragments;
 	uint32_t next_port; /* source port search goes on from here, host order */
 	uint32_t next_source;
 	struct worker_stats stats;
@@ -229,6 +239,56 @@ void upstream_timer(struct worker *w, struct upstream *u);
 /** Leave the queue of an endpoint. */
 void upstream_unqueue(struct worker *w, struct session *s);
 struct endpoint_state *upstream_state(struct worker *w, struct slot slot);
+
+/** Our address for a connection to dst: one of the configured sources of its family, in turn; or NULL. */
+const struct ip_addr *upstream_source(struct worker *w, const struct ip_addr *dst);
+
+/* ---- l4.c: flows are opened, followed, ended ------------------------------------------------- */
+
+/** Has this worker room for flows at all? */
+static inline bool l4_on(const struct worker *w)
+{
+	return w->flows.config.max > 0;
+}
+
+/**
+ * A packet of no flow that may begin one: the first of a connection to a listener of layer 4.
+ *
+ * @param p  PKT_TCP or PKT_UDP with p->hash; consumed when the result is not DROP_COUNT
+ * @return   its end; DROP_COUNT: it is for nobody here (p is untouched)
+ */
+enum drop l4_open(struct worker *w, struct pkt *p);
+
+/** A packet of a flow. Consumes it. */
+enum drop l4_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p);
+
+/** A later fragment: it follows the first one of its datagram. Consumes it. */
+enum drop l4_fragment(struct worker *w, struct pkt *p);
+
+/** End a flow: it leaves the table and the statistics. Tells nobody. */
+void l4_end(struct worker *w, struct flow *f);
+
+/** Flows whose time has come; true: there may be more to do at once. */
+bool l4_turn(struct worker *w);
+
+/** Is no flow at this place? Connections and flows share our source ports. */
+bool l4_port_free(const struct worker *w, const struct tcp_peer *peer);
+
+/* ---- forward.c: a packet of a flow is rewritten and sent -------------------------------------- */
+
+/** Send a packet of a flow on to its other side. Consumes it; the end to be counted. */
+enum drop forward_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p);
+
+/** A later fragment, of the flow that its first fragment was of. Consumes it. */
+enum drop forward_fragment(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p);
+
+/** Work out the constant parts of rewriting, once both sides are filled. */
+void forward_prepare(struct worker *w, struct flow *f);
+
+/* ---- l4_icmp.c ---------------------------------------------------------------------------- */
+
+/** An ICMP error that quotes a packet of a flow: translate and pass on. DROP_COUNT: it is not such. */
+enum drop l4_icmp(struct worker *w, struct pkt *p);
 
 /* ---- local.c: replies of our own ---------------------------------------------------------- */
 

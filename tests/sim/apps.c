@@ -60,7 +60,7 @@ void body_encode(struct bytes *out, char framing, uint32_t len, uint32_t key)
 
 /* ---- flows ------------------------------------------------------------------------------- */
 
-static void flow_read(struct host *h, struct flow *f)
+static void talk_read(struct host *h, struct talk *f)
 {
 	struct buf *b;
 
@@ -71,7 +71,7 @@ static void flow_read(struct host *h, struct flow *f)
 	f->eof = tcp_eof(f->conn);
 }
 
-static void flow_write(struct host *h, struct flow *f)
+static void talk_write(struct host *h, struct talk *f)
 {
 	while (f->conn && f->out_at < f->out.len && tcp_send_space(h->tcp, f->conn)) {
 		struct buf *b = buf_alloc(&h->pool);
@@ -92,7 +92,7 @@ static void flow_write(struct host *h, struct flow *f)
 		tcp_shutdown(h->tcp, f->conn);
 }
 
-static void flow_close(struct host *h, struct flow *f, bool reset)
+static void talk_close(struct host *h, struct talk *f, bool reset)
 {
 	if (!f->conn)
 		return;
@@ -103,7 +103,7 @@ static void flow_close(struct host *h, struct flow *f, bool reset)
 	f->conn = NULL;
 }
 
-static void flow_free(struct flow *f)
+static void talk_free(struct talk *f)
 {
 	bytes_free(&f->in);
 	bytes_free(&f->out);
@@ -121,7 +121,7 @@ static struct str field(const struct http1_head *h, const char *name)
 	return (struct str){0};
 }
 
-static void respond(struct server *s, struct flow *f, const struct plan *p, bool head_only)
+static void respond(struct server *s, struct talk *f, const struct plan *p, bool head_only)
 {
 	struct host *h = &s->host;
 	char head[256];
@@ -146,12 +146,12 @@ static void respond(struct server *s, struct flow *f, const struct plan *p, bool
 		f->fin = true;
 	if (f->out.len > body_at + 1 && world_chance(h->world, s->chaos.cut_ppm)) {
 		f->out.len = body_at + world_random(h->world, (uint32_t)(f->out.len - body_at));
-		flow_write(h, f);
-		flow_close(h, f, true);
+		talk_write(h, f);
+		talk_close(h, f, true);
 	}
 }
 
-static bool body_arrived(const struct flow *f, size_t at, struct http1_head *head, size_t *len)
+static bool body_arrived(const struct talk *f, size_t at, struct http1_head *head, size_t *len)
 {
 	struct http1_body b;
 	size_t used = 0;
@@ -167,7 +167,7 @@ static bool body_arrived(const struct flow *f, size_t at, struct http1_head *hea
 }
 
 /* Answer one request if it is whole. */
-static bool serve_one(struct server *s, struct flow *f)
+static bool serve_one(struct server *s, struct talk *f)
 {
 	struct http1_request *r = &s->request;
 	struct plan p = {0};
@@ -198,25 +198,25 @@ static bool serve_one(struct server *s, struct flow *f)
 	f->in_at += head_len + body_len;
 	s->requests++;
 	if (world_chance(s->host.world, s->chaos.reset_ppm)) {
-		flow_close(&s->host, f, true);
+		talk_close(&s->host, f, true);
 		return false;
 	}
 	respond(s, f, &p, r->is_head);
 	return f->conn != NULL;
 }
 
-static struct flow *server_flow(struct server *s, struct tcp_conn *c)
+static struct talk *server_flow(struct server *s, struct tcp_conn *c)
 {
 	for (uint32_t i = 0; i < s->n_flows; i++) {
 		if (s->flows[i]->conn)
 			continue;
-		flow_free(s->flows[i]);
-		memset(s->flows[i], 0, sizeof(struct flow));
+		talk_free(s->flows[i]);
+		memset(s->flows[i], 0, sizeof(struct talk));
 		s->flows[i]->conn = c;
 		return s->flows[i];
 	}
 	assert(s->n_flows < 512);
-	s->flows[s->n_flows] = calloc(1, sizeof(struct flow));
+	s->flows[s->n_flows] = calloc(1, sizeof(struct talk));
 	s->flows[s->n_flows]->conn = c;
 	return s->flows[s->n_flows++];
 }
@@ -228,7 +228,7 @@ void server_turn(struct server *s)
 
 	host_turn(&s->host);
 	while ((c = tcp_next_ready(s->host.tcp, &ev))) {
-		struct flow *f = tcp_user(c);
+		struct talk *f = tcp_user(c);
 
 		if (ev & TCP_EV_ACCEPTED) {
 			f = server_flow(s, c);
@@ -236,12 +236,12 @@ void server_turn(struct server *s)
 		}
 		if (!f)
 			continue;
-		flow_read(&s->host, f);
+		talk_read(&s->host, f);
 		while (serve_one(s, f))
 			;
-		flow_write(&s->host, f);
+		talk_write(&s->host, f);
 		if (f->conn && ((ev & TCP_EV_CLOSED) || (f->eof && f->out_at == f->out.len)))
-			flow_close(&s->host, f, false);
+			talk_close(&s->host, f, false);
 	}
 	host_flush(&s->host);
 }
@@ -249,7 +249,7 @@ void server_turn(struct server *s)
 void server_free(struct server *s)
 {
 	for (uint32_t i = 0; i < s->n_flows; i++) {
-		flow_free(s->flows[i]);
+		talk_free(s->flows[i]);
 		free(s->flows[i]);
 	}
 	host_fini(&s->host);
@@ -342,7 +342,7 @@ static void judge(struct clients *all, struct client *c, const struct plan *p, c
 /* Take one whole response. */
 static bool take_one(struct clients *all, struct client *c)
 {
-	struct flow *f = &c->flow;
+	struct talk *f = &c->flow;
 	struct http1_head *h = &all->response.head;
 	struct plan p = plan_of(c, c->done);
 	size_t head_len, body_len;
@@ -373,22 +373,22 @@ static bool take_one(struct clients *all, struct client *c)
 static void client_news(struct clients *all, struct client *c, uint32_t ev)
 {
 	struct host *h = &all->host;
-	struct flow *f = &c->flow;
+	struct talk *f = &c->flow;
 
-	flow_read(h, f);
+	talk_read(h, f);
 	while (take_one(all, c))
 		;
 	while (c->sent < c->n && c->sent - c->done < c->depth && !f->eof)
 		ask(c, c->sent++);
 	if (c->abandon && c->done > c->n / 2) {
-		flow_close(h, f, true);
+		talk_close(h, f, true);
 		c->failed = true;
 		return;
 	}
-	flow_write(h, f);
+	talk_write(h, f);
 	if (c->done == c->n || f->eof || (ev & TCP_EV_CLOSED)) {
 		c->failed = c->done < c->n;
-		flow_close(h, f, false);
+		talk_close(h, f, false);
 	}
 }
 
@@ -421,7 +421,7 @@ void clients_turn(struct clients *all)
 void clients_free(struct clients *all)
 {
 	for (uint32_t i = 0; i < all->n; i++)
-		flow_free(&all->list[i].flow);
+		talk_free(&all->list[i].flow);
 	free(all->list);
 	host_fini(&all->host);
 }

@@ -31,7 +31,7 @@ struct plan {
 void body_encode(struct bytes *out, char framing, uint32_t len, uint32_t key);
 
 /* One connection of either program. */
-struct flow {
+struct talk {
 	struct tcp_conn *conn; /* NULL: closed */
 	struct bytes in, out;
 	size_t in_at, out_at;
@@ -49,7 +49,7 @@ struct server {
 	struct host host;
 	const char *version; /* "v1" */
 	struct apps_chaos chaos;
-	struct flow *flows[512];
+	struct talk *flows[512];
 	uint32_t n_flows;
 	uint64_t requests;
 	uint64_t bad; /* request bodies that were not what the client sent */
@@ -57,7 +57,7 @@ struct server {
 };
 
 struct client {
-	struct flow flow;
+	struct talk flow;
 	uint64_t seed;  /* of its plans */
 	uint32_t n;     /* requests to make */
 	uint32_t depth; /* pipelined at most */
