@@ -3,21 +3,27 @@
 
 #include <string.h>
 
+#define ALIGN 128 /* of a flow */
+
 size_t flow_bytes(uint32_t max)
 {
-	return buckets_bytes(max * 2) + 64 + slab_bytes(max, sizeof(struct flow));
+	return buckets_bytes(max * 2) + ALIGN + slab_bytes(max, sizeof(struct flow));
+}
+
+static void *align(uint8_t *p)
+{
+	return p + (-(uintptr_t)p & (ALIGN - 1));
 }
 
 void flow_init(struct flow_table *t, void *memory, const struct flow_config *c,
                const struct hash_key *key, uint64_t now_us)
 {
-	size_t index = (buckets_bytes(c->max * 2) + 127) & ~(size_t)127;
-
 	memset(t, 0, sizeof(*t));
 	t->config = *c;
 	t->key = *key;
 	buckets_init(&t->index, memory, c->max * 2);
-	slab_init(&t->slab, (uint8_t *)memory + index, c->max, sizeof(struct flow));
+	slab_init(&t->slab, align((uint8_t *)memory + buckets_bytes(c->max * 2)), c->max,
+	          sizeof(struct flow));
 	flow_tick(t, now_us);
 	t->wheel_s = t->now_s;
 }

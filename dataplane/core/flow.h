@@ -125,7 +125,7 @@ struct flow_table {
 size_t flow_bytes(uint32_t max);
 
 /**
- * @param memory  flow_bytes() bytes, aligned to 128
+ * @param memory  flow_bytes() bytes, aligned to 64
  * @param key     of the hashes that flow_find() gets: that of the worker's TCP (tcp_hash_key())
  */
 void flow_init(struct flow_table *t, void *memory, const struct flow_config *c,

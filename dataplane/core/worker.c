@@ -21,7 +21,7 @@
 #define POOL_LOOK_US 1000 /* counting free buffers is slow: this often is enough */
 #define NEIGHS_MAX   4096 /* next hops and on-link endpoints of one worker */
 
-/* How one block of memory is divided; every piece starts at a pair of cache lines. */
+/* How one block of memory is divided; every piece starts at a cache line. */
 struct layout {
 	size_t worker, net, tcp, sessions, exchanges, upstreams, splits, subsets, endpoints;
 	size_t dest_stats, endpoint_stats, gather_request, gather_response, scratch;
@@ -32,7 +32,7 @@ static size_t place(size_t *at, size_t bytes)
 {
 	size_t here = *at;
 
-	*at = (here + bytes + 127) & ~(size_t)127;
+	*at = (here + bytes + 63) & ~(size_t)63;
 	return here;
 }
 

@@ -1,0 +1,688 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Flows of layer 4, packet by packet: l4.c, forward.c, l4_icmp.c, fragment.c (support/l4_rig.h draws the stage). */
+#include "csum.h"
+#include "l4_rig.h"
+#include "tcp_edit.h"
+#include "test.h"
+#include "wire.h"
+
+#include <arpa/inet.h>
+
+#define S TCP_FLAG_SYN
+#define A TCP_FLAG_ACK
+#define F TCP_FLAG_FIN
+#define R TCP_FLAG_RST
+
+static struct l4_rig r;
+
+static int set_up(void **state)
+{
+	(void)state;
+	l4_rig_init(&r);
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	l4_rig_stop(&r);
+	return 0;
+}
+
+#define L4_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+static bool is(const struct ip_addr *a, const char *text)
+{
+	struct ip_addr b;
+
+	return ip_parse(text, &b) && ip_eq(a, &b);
+}
+
+/* A packet went out from here to there, whole. */
+static const struct l4_sent *sent(const char *src, const char *dst)
+{
+	assert_int_equal(r.n_sent, 1);
+	assert_true(is(&r.sent[0].src, src));
+	assert_true(is(&r.sent[0].dst, dst));
+	assert_int_equal(l4_rig_sum(&r.sent[0]), 0);
+	return &r.sent[0];
+}
+
+/* Handshake of the client's port; returns the source port towards the endpoint, whose name it gives. */
+static uint16_t open_flow(uint16_t port, const char **to)
+{
+	uint16_t our;
+
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", port, 80, .flags = S, .seq = 100),
+	                 DROP_FLOW_IN);
+	assert_int_equal(r.n_sent, 1);
+	*to = is(&r.sent[0].dst, "10.0.0.11") ? "10.0.0.11" : "10.0.0.12";
+	sent("10.0.0.2", *to);
+	assert_int_equal(r.sent[0].dport, 8080);
+	assert_int_equal(r.sent[0].flags, S);
+	our = r.sent[0].sport;
+	L4_IN(&r, *to, "10.0.0.2", 8080, our, .flags = S | A, .seq = 500, .ack = 101);
+	sent("10.0.0.2", "10.0.0.1");
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", port, 80, .flags = A, .seq = 101, .ack = 501);
+	sent("10.0.0.2", *to);
+	return our;
+}
+
+static struct flow *only_flow(void)
+{
+	assert_int_equal(r.w->flows.slab.used, 1);
+	return flow_at(&r.w->flows, 0);
+}
+
+static void rewrites_both_ways(void **state)
+{
+	const struct l4_sent *s;
+	const char *to;
+	uint16_t our;
+
+	(void)state;
+	l4_rig_start(&r);
+	our = open_flow(5000, &to);
+	assert_in_range(our, 40000, 40999);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101, .ack = 501, .len = 77);
+	s = sent("10.0.0.2", to);
+	assert_int_equal(s->sport, our);
+	assert_int_equal(s->dport, 8080);
+	assert_int_equal(s->seq, 101);
+	assert_int_equal(s->ack, 501);
+	assert_int_equal(s->ttl, 63);
+	assert_int_equal(s->len, 14 + 20 + 20 + 77);
+	assert_int_equal(s->frame[14 + 40 + 76], 76);
+	L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = A, .seq = 501, .ack = 178, .len = 1000);
+	s = sent("10.0.0.2", "10.0.0.1");
+	assert_int_equal(s->sport, 80);
+	assert_int_equal(s->dport, 5000);
+	assert_int_equal(s->mac[5], 1);
+	assert_int_equal(only_flow()->state, FLOW_ESTABLISHED);
+	assert_int_equal(l4_rig_count(&r, COUNT_FLOWS), 1);
+	assert_int_equal(l4_rig_count(&r, COUNT_FLOWS_HALF_OPEN), 0);
+}
+
+/* A damaged segment arrives damaged. */
+static void repairs_nothing(void **state)
+{
+	const char *to;
+
+	(void)state;
+	l4_rig_start(&r);
+	open_flow(5000, &to);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101,
+	                       .ack = 501, .len = 9, .bad_sum = true),
+	                 DROP_FLOW_IN);
+	assert_int_equal(r.n_sent, 1);
+	assert_int_not_equal(l4_rig_sum(&r.sent[0]), 0);
+}
+
+static void splits_exactly(void **state)
+{
+	uint32_t seen[2] = {0, 0};
+	const char *to;
+
+	(void)state;
+	r.node.limits.flows = 2000;
+	l4_rig_start(&r);
+	for (uint16_t i = 0; i < 1000; i++) {
+		open_flow((uint16_t)(1000 + i), &to);
+		seen[to[8] == '2']++;
+	}
+	assert_int_equal(seen[0], 900);
+	assert_int_equal(seen[1], 100);
+	assert_int_equal(worker_stats(r.w)->dests[1].picks, 100);
+	assert_int_equal(worker_stats(r.w)->dests[0].active, 900);
+	assert_int_equal(worker_stats(r.w)->endpoints[0].conns, 900);
+}
+
+static void ends_by_fin(void **state)
+{
+	const char *to;
+	uint16_t our;
+
+	(void)state;
+	l4_rig_start(&r);
+	our = open_flow(5000, &to);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = F | A, .seq = 101, .ack = 501);
+	assert_int_equal(only_flow()->state, FLOW_CLOSING);
+	L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = A, .seq = 501, .ack = 102, .len = 500);
+	sent("10.0.0.2", "10.0.0.1"); /* half closed: the rest of the answer */
+	L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = F | A, .seq = 1001, .ack = 102);
+	assert_int_equal(only_flow()->state, FLOW_CLOSED);
+	assert_int_equal(worker_stats(r.w)->dests[0].active, 0);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 102, .ack = 1002);
+	sent("10.0.0.2", to); /* the last ACK still gets there */
+	assert_int_equal(l4_rig_count(&r, COUNT_FLOWS), 0);
+	assert_int_equal(l4_rig_count(&r, COUNT_FLOWS_RESTING), 1);
+	l4_rig_pass(&r, 22000000);
+	assert_int_equal(r.w->flows.slab.used, 0);
+	assert_int_equal(l4_rig_count(&r, COUNT_FLOWS_RESTING), 0);
+	assert_int_equal(L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = A, .seq = 1002, .ack = 102),
+	                 DROP_TCP_NO_CONN);
+}
+
+static void ends_by_reset(void **state)
+{
+	const char *to;
+	uint16_t our;
+
+	(void)state;
+	l4_rig_start(&r);
+	our = open_flow(5000, &to);
+	L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = R, .seq = 501);
+	sent("10.0.0.2", "10.0.0.1");
+	assert_int_equal(only_flow()->state, FLOW_CLOSED);
+	/* it was forged: the connection goes on, and so does the flow */
+	for (int i = 0; i < 4; i++) {
+		l4_rig_pass(&r, 15000000);
+		L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101, .ack = 501,
+		      .len = 1);
+		sent("10.0.0.2", to);
+	}
+	l4_rig_pass(&r, 22000000);
+	assert_int_equal(r.w->flows.slab.used, 0);
+}
+
+static void refused_by_endpoint(void **state)
+{
+	const char *to = "10.0.0.11";
+	uint16_t our;
+
+	(void)state;
+	l4_rig_start(&r);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = S, .seq = 100);
+	our = r.sent[0].sport;
+	L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = R | A, .seq = 0, .ack = 101);
+	assert_int_equal(sent("10.0.0.2", "10.0.0.1")->flags, R | A);
+	assert_int_equal(r.sent[0].ack, 101);
+	/* and the same client comes again at once, to whom is next */
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = S, .seq = 900);
+	assert_int_equal(sent("10.0.0.2", to)->seq, 900);
+	assert_int_equal(r.w->flows.slab.used, 1);
+}
+
+/* A flood of SYNs pushes out its own, and a flow that was answered stays. */
+static void bounded_under_flood(void **state)
+{
+	const char *to;
+
+	(void)state;
+	l4_rig_start(&r);
+	open_flow(5000, &to);
+	for (uint16_t i = 0; i < 500; i++)
+		L4_IN(&r, "10.0.0.77", "10.0.0.2", (uint16_t)(1000 + i), 80, .flags = S, .seq = i);
+	assert_int_equal(r.w->flows.slab.used, 17);
+	assert_int_equal(l4_rig_count(&r, COUNT_FLOWS_PUSHED_OUT), 500 - 16);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101, .ack = 501, .len = 5);
+	sent("10.0.0.2", to);
+	l4_rig_pass(&r, 32000000);
+	assert_int_equal(r.w->flows.slab.used, 1);
+	assert_int_equal(worker_stats(r.w)->dests[0].active + worker_stats(r.w)->dests[1].active,
+	                 1);
+}
+
+static void refuses_when_full(void **state)
+{
+	const char *to;
+
+	(void)state;
+	r.node.limits.flows = 4;
+	l4_rig_start(&r);
+	for (uint16_t i = 0; i < 4; i++)
+		open_flow((uint16_t)(5000 + i), &to);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 6000, 80, .flags = S, .seq = 1),
+	                 DROP_FLOW_LIMIT);
+	assert_int_equal(sent("10.0.0.2", "10.0.0.1")->flags, R | A);
+}
+
+/* The only port rests: the new connection begins beyond the old one, without timestamps. */
+static void uses_resting_ports(void **state)
+{
+	static const uint8_t ts[12] = {1, 1, 8, 10, 0, 0, 0, 9, 0, 0, 0, 0};
+	static const uint8_t sack[12] = {1, 1, 5, 10, 0, 0x01, 0x02, 0x00, 0, 0x01, 0x03, 0x00};
+	const struct l4_sent *s;
+	uint32_t isn, shift;
+	const char *to;
+	uint16_t our;
+
+	(void)state;
+	r.node.source_port_max = r.node.source_port_min;
+	r.split.n_table = 1;
+	l4_rig_start(&r);
+	our = open_flow(5000, &to);
+	L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = F | A, .seq = 501, .ack = 101);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 4000000000),
+	                 DROP_FLOW_NO_PORT); /* not while it is only half closed */
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = F | A, .seq = 101, .ack = 502);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 4000000000,
+	                       .opt = ts, .opt_len = sizeof(ts)),
+	                 DROP_FLOW_IN);
+	s = sent("10.0.0.2", to);
+	isn = s->seq;
+	shift = isn - 4000000000u;
+	assert_true((int32_t)(isn - 102) > 0);
+	assert_int_equal(s->frame[s->l4 + 22], 1);
+	assert_int_equal(l4_rig_count(&r, COUNT_FLOW_RESTS), 1);
+	L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = S | A, .seq = 7, .ack = isn + 1);
+	s = sent("10.0.0.2", "10.0.0.1");
+	assert_int_equal(s->ack, 4000000001);
+	assert_int_equal(s->seq, 7);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = A, .seq = 4000000001, .ack = 8,
+	      .len = 3);
+	assert_int_equal(sent("10.0.0.2", to)->seq, isn + 1);
+	L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = A, .seq = 8, .ack = isn + 1, .opt = sack,
+	      .opt_len = sizeof(sack));
+	s = sent("10.0.0.2", "10.0.0.1");
+	assert_int_equal(wire_get32(s->frame + s->l4 + 24), 0x010200 - shift);
+	assert_int_equal(wire_get32(s->frame + s->l4 + 28), 0x010300 - shift);
+	assert_int_equal(r.w->flows.slab.used, 1);
+}
+
+static void clamps_mss(void **state)
+{
+	static const uint8_t mss[4] = {2, 4, 0x23, 0x00};
+	const struct l4_sent *s;
+
+	(void)state;
+	l4_rig_start(&r);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = S, .seq = 1, .opt = mss, .opt_len = 4);
+	s = sent("10.0.0.2", "10.0.0.11");
+	assert_int_equal(wire_get16(s->frame + s->l4 + 22), 1460);
+}
+
+static void forwards_udp(void **state)
+{
+	uint16_t our;
+
+	(void)state;
+	l4_rig_start(&r);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 53, IP_UDP, .len = 30);
+	our = sent("10.0.0.2", "10.0.0.11")->sport;
+	assert_int_equal(only_flow()->state, FLOW_HALF_OPEN);
+	L4_IN(&r, "10.0.0.11", "10.0.0.2", 8080, our, IP_UDP, .len = 33);
+	assert_int_equal(sent("10.0.0.2", "10.0.0.1")->sport, 53);
+	assert_int_equal(only_flow()->state, FLOW_ESTABLISHED);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 53, IP_UDP, .len = 30, .no_sum = true);
+	assert_int_equal(wire_get16(r.sent[0].frame + r.sent[0].l4 + UDP_CSUM), 0);
+	l4_rig_pass(&r, 50000000);
+	assert_int_equal(r.w->flows.slab.used, 1);
+	l4_rig_pass(&r, 12000000);
+	assert_int_equal(r.w->flows.slab.used, 0);
+}
+
+/* Any sum but zero: zero would mean that there is none. */
+static void never_sends_a_zero_sum(void **state)
+{
+	uint16_t our;
+
+	(void)state;
+	l4_rig_start(&r);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 53, IP_UDP, .len = 2);
+	our = r.sent[0].sport;
+	for (uint32_t port = 0; port < 65536; port += 1) {
+		uint8_t f[128];
+		uint16_t len = l4_rig_frame(&r,
+		                            &(struct l4_packet_text){"10.0.0.11", "10.0.0.2", 8080,
+		                                                     our, IP_UDP, .len = 2},
+		                            f);
+		uint8_t *udp = f + 34;
+
+		if (port % 97 && port > 300 && port < 65000)
+			continue;
+		wire_put16(udp + 8, (uint16_t)port);
+		wire_put16(udp + UDP_CSUM, 0);
+		uint16_t sum = csum_combine(
+			csum_add(udp, 10),
+			csum_pseudo(&(struct ip_addr){0}, &(struct ip_addr){0}, IP_UDP, 10), 0);
+		struct ip_addr a, b;
+
+		ip_parse("10.0.0.11", &a);
+		ip_parse("10.0.0.2", &b);
+		sum = csum_combine(csum_add(udp, 10), csum_pseudo(&a, &b, IP_UDP, 10), 0);
+		sum = csum_finish(sum);
+		wire_put_be16(udp + UDP_CSUM, sum ? sum : 0xffff);
+		l4_rig_receive(&r, f, len);
+		assert_int_equal(r.n_sent, 1);
+		assert_int_not_equal(wire_get16(r.sent[0].frame + r.sent[0].l4 + UDP_CSUM), 0);
+		assert_int_equal(l4_rig_sum(&r.sent[0]), 0);
+	}
+}
+
+static void no_listener(void **state)
+{
+	const struct l4_sent *s;
+
+	(void)state;
+	l4_rig_start(&r);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 54, IP_UDP, .len = 30),
+	                 DROP_UDP_NO_LISTENER);
+	s = sent("10.0.0.2", "10.0.0.1");
+	assert_int_equal(s->proto, IP_ICMP);
+	assert_int_equal(s->frame[s->l4], ICMP_UNREACHABLE);
+	assert_int_equal(s->frame[s->l4 + 1], ICMP_CODE_PORT);
+	assert_memory_equal(s->frame + s->l4 + 8 + 20, "\x13\x88\x00\x36", 4);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 81, .flags = S),
+	                 DROP_TCP_NO_LISTENER);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .len = 3),
+	                 DROP_TCP_NO_CONN);
+	r.listeners[0].l4 = NULL;
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = S),
+	                 DROP_FLOW_NO_ENDPOINT);
+	assert_int_equal(sent("10.0.0.2", "10.0.0.1")->flags, R | A);
+}
+
+static void errors_are_bounded(void **state)
+{
+	uint32_t told = 0;
+
+	(void)state;
+	l4_rig_start(&r);
+	for (int i = 0; i < 1000; i++) {
+		L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 54, IP_UDP, .len = 30);
+		told += r.n_sent;
+	}
+	assert_in_range(told, 50, 100);
+}
+
+static void draining(void **state)
+{
+	const char *to;
+
+	(void)state;
+	l4_rig_start(&r);
+	open_flow(5000, &to);
+	worker_drain(r.w, true, r.now_us);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S),
+	                 DROP_FLOW_DRAINING);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101, .ack = 501, .len = 5);
+	sent("10.0.0.2", to);
+}
+
+/* The documents change: what is open stays, what is new goes where they say. */
+static void stays_through_reloads(void **state)
+{
+	const char *to;
+
+	(void)state;
+	l4_rig_start(&r);
+	open_flow(5000, &to);
+	r.split.dests = &r.dests[1];
+	r.split.n_table = 1;
+	r.split.slot.epoch = 2;
+	r.snap->generation = 2;
+	worker_use(r.w, r.snap);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101, .ack = 501, .len = 5);
+	sent("10.0.0.2", "10.0.0.11");
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 5);
+	sent("10.0.0.2", "10.0.0.12");
+}
+
+static void too_big_and_too_far(void **state)
+{
+	const struct l4_sent *s;
+	const char *to;
+
+	(void)state;
+	l4_rig_start(&r);
+	open_flow(5000, &to);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101,
+	                       .ack = 501, .len = 1461),
+	                 DROP_FLOW_TOO_BIG);
+	s = sent("10.0.0.2", "10.0.0.1");
+	assert_int_equal(s->frame[s->l4], ICMP_UNREACHABLE);
+	assert_int_equal(wire_get16(s->frame + s->l4 + ICMP_MTU), 1500);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101,
+	                       .ack = 501, .ttl = 1),
+	                 DROP_FLOW_TTL);
+	s = sent("10.0.0.2", "10.0.0.1");
+	assert_int_equal(s->frame[s->l4], ICMP_TIME_EXCEEDED);
+}
+
+/* An endpoint that does not answer any more: others get the connections, and it is tried now and then. */
+static void leaves_dead_endpoints(void **state)
+{
+	const char *to;
+	uint16_t port = 5000;
+	uint32_t tried = 0;
+
+	(void)state;
+	r.node.times.dead_endpoint_us = 5000000;
+	r.subsets[0].n_endpoints = 2;
+	r.subsets[0].policy = BALANCE_ROUND_ROBIN;
+	r.split.n_table = 1;
+	l4_rig_start(&r);
+	for (open_flow(port, &to); to[8] != '1';)
+		open_flow(++port, &to);
+	for (uint16_t i = 0; i < 40; i++) { /* b answers, a does not */
+		L4_IN(&r, "10.0.0.1", "10.0.0.2", (uint16_t)(6000 + i), 80, .flags = S, .seq = 9);
+		if (is(&r.sent[0].dst, "10.0.0.12"))
+			L4_IN(&r, "10.0.0.12", "10.0.0.2", 8080, r.sent[0].sport, .flags = S | A,
+			      .ack = 10);
+		l4_rig_pass(&r, 500000);
+	}
+	assert_true(r.w->endpoints[0].dead);
+	for (uint16_t i = 0; i < 10; i++) {
+		L4_IN(&r, "10.0.0.1", "10.0.0.2", (uint16_t)(7000 + i), 80, .flags = S, .seq = 9);
+		tried += is(&r.sent[0].dst, "10.0.0.11");
+	}
+	assert_in_range(tried, 0, 1);
+	/* what was open to it is cut when the client speaks again */
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", port, 80, .flags = A, .seq = 101,
+	                       .ack = 501, .len = 5),
+	                 DROP_FLOW_NO_ENDPOINT);
+	assert_int_equal(sent("10.0.0.2", "10.0.0.1")->flags, R);
+	assert_int_equal(r.sent[0].seq, 501);
+	assert_int_equal(l4_rig_count(&r, COUNT_FLOWS_CUT), 1);
+	/* one answer, and it is back */
+	l4_rig_pass(&r, 1500000);
+	for (uint16_t i = 0; r.w->endpoints[0].dead && i < 4; i++) {
+		L4_IN(&r, "10.0.0.1", "10.0.0.2", (uint16_t)(8000 + i), 80, .flags = S, .seq = 9);
+		if (is(&r.sent[0].dst, "10.0.0.11"))
+			L4_IN(&r, "10.0.0.11", "10.0.0.2", 8080, r.sent[0].sport, .flags = S | A,
+			      .ack = 10);
+	}
+	assert_false(r.w->endpoints[0].dead);
+}
+
+/* ---- without answers through us --------------------------------------------------------------- */
+
+static void direct_server_return(void **state)
+{
+	const struct l4_sent *s;
+
+	(void)state;
+	r.subsets[0].mode = r.subsets[1].mode = FORWARD_DSR;
+	r.split.n_table = 1;
+	l4_rig_start(&r);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = S, .seq = 100);
+	s = sent("10.0.0.1", "10.0.0.2");
+	assert_int_equal(s->mac[5], 11);
+	assert_int_equal(s->ttl, 64);
+	assert_int_equal(s->dport, 80);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101, .ack = 501);
+	assert_int_equal(only_flow()->state, FLOW_ESTABLISHED);
+	/* another node had this connection before: taken up in its middle */
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = A, .seq = 101,
+	                       .ack = 501, .len = 10),
+	                 DROP_FLOW_IN);
+	assert_int_equal(r.sent[0].mac[5], 11);
+}
+
+static void inside_ip(void **state)
+{
+	const struct l4_sent *s;
+
+	(void)state;
+	r.subsets[0].mode = r.subsets[1].mode = FORWARD_IPIP;
+	r.split.n_table = 1;
+	l4_rig_start(&r);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = S, .seq = 100);
+	assert_int_equal(r.n_sent, 1);
+	s = &r.sent[0];
+	assert_true(is(&s->src, "10.0.0.2") && is(&s->dst, "10.0.0.11"));
+	assert_int_equal(s->proto, IP_IPIP);
+	assert_int_equal(s->frame[s->l4 + IP4_PROTO], IP_TCP);
+	assert_memory_equal(s->frame + s->l4 + IP4_SRC, "\x0a\x00\x00\x01\x0a\x00\x00\x02", 8);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101,
+	                       .ack = 501, .len = 1460),
+	                 DROP_FLOW_TOO_BIG);
+	assert_int_equal(wire_get16(r.sent[0].frame + r.sent[0].l4 + ICMP_MTU), 1480);
+}
+
+static void inside_udp(void **state)
+{
+	const struct l4_sent *s;
+
+	(void)state;
+	r.subsets[0].mode = r.subsets[1].mode = FORWARD_GUE;
+	r.split.n_table = 1;
+	r.endpoints[0].port = htons(6080);
+	l4_rig_start(&r);
+	L4_IN(&r, "2001:db8::1", "2001:db8::2", 5000, 80, .flags = S, .seq = 100);
+	l4_rig_pass(&r, 1000);
+	L4_IN(&r, "2001:db8::1", "2001:db8::2", 5000, 80, .flags = S, .seq = 100);
+	assert_true(r.n_sent >= 1);
+	s = &r.sent[0];
+	assert_true(is(&s->dst, "10.0.0.11"));
+	assert_int_equal(s->proto, IP_UDP);
+	assert_int_equal(s->dport, 6080);
+	assert_true(s->sport >= 49152);
+	assert_int_equal(s->frame[s->l4 + 8], 0);
+	assert_int_equal(s->frame[s->l4 + 9], IP_IP6);
+	assert_int_equal(s->frame[s->l4 + 12] >> 4, 6);
+	assert_int_equal(wire_get16(s->frame + s->l4 + UDP_LENGTH), 8 + 4 + 40 + 20);
+}
+
+static void other_family_needs_a_tunnel(void **state)
+{
+	(void)state;
+	l4_rig_start(&r);
+	assert_int_equal(L4_IN(&r, "2001:db8::1", "2001:db8::2", 5000, 80, .flags = S, .seq = 100),
+	                 DROP_FLOW_NO_ENDPOINT);
+}
+
+/* ---- ICMP, fragments ------------------------------------------------------------------------ */
+
+/* An ICMP error that quotes the packet that went out last. */
+static uint16_t icmp_about(const struct l4_sent *s, const char *from, uint8_t code, uint8_t *f)
+{
+	struct l4_packet_text p = {from, "10.0.0.2", 0, 0, IP_UDP, .len = 0};
+	uint32_t quote = s->len - s->l3 > 60 ? 60 : (uint32_t)(s->len - s->l3);
+	uint8_t *icmp = f + 34;
+
+	l4_rig_frame(&r, &p, f);
+	memset(icmp, 0, 8);
+	icmp[0] = ICMP_UNREACHABLE;
+	icmp[1] = code;
+	wire_put16(icmp + ICMP_MTU, code == ICMP_CODE_TOO_BIG ? 1400 : 0);
+	memcpy(icmp + 8, s->frame + s->l3, quote);
+	wire_put_be16(icmp + ICMP_CSUM, csum_of(icmp, 8 + quote));
+	wire_put16(f + 14 + IP4_TOTAL, (uint16_t)(28 + quote));
+	f[14 + IP4_PROTO] = IP_ICMP;
+	wire_put16(f + 14 + IP4_CSUM, 0);
+	wire_put_be16(f + 14 + IP4_CSUM, csum_of(f + 14, 20));
+	return (uint16_t)(14 + 28 + quote);
+}
+
+static void translates_errors(void **state)
+{
+	const struct l4_sent *s;
+	struct l4_sent was;
+	const char *to;
+	uint8_t f[200];
+	uint16_t our;
+
+	(void)state;
+	l4_rig_start(&r);
+	our = open_flow(5000, &to);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101, .ack = 501, .len = 50);
+	was = r.sent[0];
+	assert_int_equal(l4_rig_receive(&r, f, icmp_about(&was, "10.0.0.99", ICMP_CODE_TOO_BIG, f)),
+	                 DROP_ICMP_FLOW);
+	s = sent("10.0.0.2", "10.0.0.1");
+	assert_int_equal(wire_get16(s->frame + s->l4 + ICMP_MTU), 1400);
+	assert_memory_equal(s->frame + s->l4 + 8 + IP4_SRC, "\x0a\x00\x00\x01\x0a\x00\x00\x02", 8);
+	assert_int_equal(csum_of(s->frame + s->l4 + 8, 20), 0);
+	assert_int_equal(wire_get16(s->frame + s->l4 + 28), 5000);
+	assert_int_equal(wire_get16(s->frame + s->l4 + 30), 80);
+	/* and the other way: about what the endpoint sent */
+	L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = A, .seq = 501, .ack = 151, .len = 50);
+	was = r.sent[0];
+	assert_int_equal(l4_rig_receive(&r, f, icmp_about(&was, "10.0.0.98", ICMP_CODE_HOST, f)),
+	                 DROP_ICMP_FLOW);
+	s = sent("10.0.0.2", to);
+	assert_int_equal(wire_get16(s->frame + s->l4 + 28), 8080);
+	assert_int_equal(wire_get16(s->frame + s->l4 + 30), our);
+	/* a quote that is cut off, or of nobody */
+	assert_int_equal(l4_rig_receive(&r, f, icmp_about(&was, "10.0.0.98", 1, f)),
+	                 DROP_ICMP_FLOW);
+	f[34 + 8 + 20 + 1] ^= 1;
+	assert_int_equal(l4_rig_receive(&r, f, 14 + 28 + 60), DROP_ICMP_BAD);
+}
+
+static void fragments_follow_their_first(void **state)
+{
+	const struct l4_sent *s;
+	uint16_t our;
+
+	(void)state;
+	l4_rig_start(&r);
+	assert_int_equal(
+		L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 53, IP_UDP, .len = 64, .id = 9, .frag = 9),
+		DROP_FRAGMENT_LOST);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 53, IP_UDP, .len = 64, .id = 9,
+	                       .frag = IP4_MORE),
+	                 DROP_FLOW_IN);
+	our = sent("10.0.0.2", "10.0.0.11")->sport;
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 0xdead, 0xbeef, IP_UDP, .len = 64,
+	                       .id = 9, .frag = 9),
+	                 DROP_FLOW_IN);
+	assert_int_equal(r.n_sent, 1);
+	s = &r.sent[0];
+	assert_true(is(&s->dst, "10.0.0.11"));
+	assert_int_equal(s->sport, 0xdead); /* payload: not touched */
+	assert_int_equal(wire_get16(s->frame + 14 + IP4_ID), 9);
+	assert_int_equal(wire_get16(s->frame + 14 + IP4_FRAG), 9);
+	assert_int_equal(
+		L4_IN(&r, "10.0.0.1", "10.0.0.2", 1, 1, IP_UDP, .len = 64, .id = 10, .frag = 9),
+		DROP_FRAGMENT_LOST);
+	l4_rig_pass(&r, 7000000);
+	assert_int_equal(
+		L4_IN(&r, "10.0.0.1", "10.0.0.2", 1, 1, IP_UDP, .len = 64, .id = 9, .frag = 18),
+		DROP_FRAGMENT_LOST);
+	(void)our;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		L4_TEST(rewrites_both_ways),
+		L4_TEST(repairs_nothing),
+		L4_TEST(splits_exactly),
+		L4_TEST(ends_by_fin),
+		L4_TEST(ends_by_reset),
+		L4_TEST(refused_by_endpoint),
+		L4_TEST(bounded_under_flood),
+		L4_TEST(refuses_when_full),
+		L4_TEST(uses_resting_ports),
+		L4_TEST(clamps_mss),
+		L4_TEST(forwards_udp),
+		L4_TEST(never_sends_a_zero_sum),
+		L4_TEST(no_listener),
+		L4_TEST(errors_are_bounded),
+		L4_TEST(draining),
+		L4_TEST(stays_through_reloads),
+		L4_TEST(too_big_and_too_far),
+		L4_TEST(leaves_dead_endpoints),
+		L4_TEST(direct_server_return),
+		L4_TEST(inside_ip),
+		L4_TEST(inside_udp),
+		L4_TEST(other_family_needs_a_tunnel),
+		L4_TEST(translates_errors),
+		L4_TEST(fragments_follow_their_first),
+	};
+
+	return cmocka_run_group_tests_name("l4", tests, NULL, NULL);
+}
