@@ -356,11 +356,13 @@ void session_run(struct worker *w, struct session *s)
 
 void session_event(struct worker *w, struct session *s, uint32_t events)
 {
-	if (events & TCP_EV_CLOSED) {
+	/* The client of a tunnel may end second: its last bytes and its end are still to be passed on. */
+	bool orderly = s->state == SESSION_TUNNEL && tcp_why(s->conn) == TCP_WHY_FINISHED;
+
+	if ((events & TCP_EV_CLOSED) && !orderly)
 		session_close(w, s);
-		return;
-	}
-	session_run(w, s);
+	else
+		session_run(w, s);
 }
 
 void session_drain(struct worker *w, struct session *s)

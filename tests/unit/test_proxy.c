@@ -415,6 +415,41 @@ static void tunnels(void **state)
 	assert_int_equal(stage_count(COUNT_HTTP_ACTIVE), 0);
 }
 
+/* The server ends first; what the client says last must reach it, and then its end, even if it is slow. */
+static void tunnels_to_the_last_byte(void **state)
+{
+	struct line *c = stage_dial(), *s;
+	char *mb = calloc(1, 150000);
+
+	(void)state;
+	stage_say(c, UPGRADE);
+	s = stage_v1(0);
+	stage_say(s, SWITCH);
+	stage_shut(s);
+	assert_true(c->eof);
+	s->len = 0;
+	tcp_send(c->end->host.tcp, c->conn, bufs_from(&c->end->host.pool, "the last", 8));
+	stage_shut(c);
+	stage_heard(s, "the last");
+	assert_int_equal(s->why, TCP_WHY_FINISHED);
+	c = stage_dial();
+	stage_say(c, UPGRADE);
+	s = stage_v1(1);
+	stage_say(s, SWITCH);
+	stage_shut(s);
+	s->len = 0;
+	s->deaf = true;
+	stage_say_bytes(c, mb, 150000);
+	stage_shut(c);
+	stage_pass(5 * SECOND);
+	s->deaf = false;
+	stage_listen(s);
+	stage_pass(60 * SECOND);
+	assert_int_equal(s->len, 150000);
+	assert_int_equal(s->why, TCP_WHY_FINISHED);
+	free(mb);
+}
+
 /* A tunnel has let its snapshot go, so its slots may have new users when it ends. */
 static void tunnel_outlives_its_slots(void **state)
 {
@@ -755,6 +790,7 @@ int main(void)
 		STAGE_TEST(never_shows_chunks_to_http10),
 		STAGE_TEST(remembers_the_request),
 		STAGE_TEST(tunnels),
+		STAGE_TEST(tunnels_to_the_last_byte),
 		STAGE_TEST(tunnel_outlives_its_slots),
 		STAGE_TEST(says_not_found),
 		STAGE_TEST(says_refused),
