@@ -21,6 +21,8 @@ static void count_response(struct worker *w, struct session *s)
 	if (d->epoch != x->dest_slot.epoch) /* a tunnel outlived its destination */
 		return;
 	d->active--;
+	if (x->stream)
+		return;
 	d->status[class < 6 ? class : 0]++;
 	if (!x->resp_started && x->status)
 		d->local++;
@@ -77,25 +79,12 @@ void exchange_end(struct worker *w, struct session *s)
 	exchange_release(w, s);
 	bufq_clear(&x->head);
 	bufq_clear(&x->raw);
-	worker_uncount(w, COUNT_HTTP_ACTIVE);
+	worker_uncount(w, x->stream ? COUNT_PASS_ACTIVE : COUNT_HTTP_ACTIVE);
 	slab_put(&w->exchange_slab, x);
 	s->x = NULL;
 }
 
 /* ---- deciding ---------------------------------------------------------------------------- */
-
-static const struct listener *listener_of(struct worker *w, struct session *s)
-{
-	const struct tcp_peer *peer = tcp_peer(s->conn);
-	int i;
-
-	if (s->listener_generation == w->snap->generation)
-		return s->listener;
-	i = route_listener(w->snap, &peer->local, peer->lport);
-	s->listener = i < 0 ? NULL : &w->snap->listeners[i];
-	s->listener_generation = w->snap->generation;
-	return s->listener;
-}
 
 bool exchange_needs_request(const struct header_ops *ops)
 {
@@ -120,10 +109,9 @@ static void keep_raw(struct worker *w, struct session *s)
 	worker_copy_bytes(w, &s->x->raw, p, s->x->head_len); /* without it those values are empty */
 }
 
-static void forward(struct worker *w, struct session *s)
+void exchange_pick(struct worker *w, struct session *s, const struct split *split)
 {
 	struct exchange *x = s->x;
-	const struct split *split = x->route->split;
 	struct dest_stats *d;
 
 	x->snap = w->snap;
@@ -134,6 +122,13 @@ static void forward(struct worker *w, struct session *s)
 	d->picks++;
 	d->active++;
 	x->counted_dest = true;
+}
+
+static void forward(struct worker *w, struct session *s)
+{
+	struct exchange *x = s->x;
+
+	exchange_pick(w, s, x->route->split);
 	if (!x->dest->subset) {
 		worker_count(w, COUNT_HTTP_NO_CLUSTER);
 		local_reply(w, s, &(struct local_reply){.status = 503});
@@ -199,7 +194,7 @@ static void not_found(struct worker *w, struct session *s, enum counter why)
 void exchange_begin(struct worker *w, struct session *s)
 {
 	const struct http1_request *r = &w->request;
-	const struct listener *l = listener_of(w, s);
+	const struct listener *l = session_listener(w, s);
 	const struct vhost *v;
 	const struct clause *c;
 
@@ -286,27 +281,36 @@ static void fail_locally(struct worker *w, struct session *s)
 			.extra = STR("x-envoy-overloaded: true\r\n")});
 }
 
-void exchange_connect(struct worker *w, struct session *s)
+bool exchange_choose(struct worker *w, struct session *s)
 {
 	struct exchange *x = s->x;
 	const struct tcp_peer *peer = tcp_peer(s->conn);
 	const struct balance_client client = {&peer->remote, &peer->local, peer->rport, peer->lport,
 	                                      false};
-	bool fresh = x->retried;
 
 	uncount_endpoint(w, s);
 	x->endpoint = balance_pick(&w->balance, x->dest->subset, x->endpoint, &client);
-	if (!x->endpoint) {
+	if (!x->endpoint)
+		return false;
+	x->attempt++;
+	x->endpoint_slot = x->endpoint->slot;
+	worker_endpoint_stats(w, x->endpoint_slot)->active++;
+	x->counted_endpoint = true;
+	return true;
+}
+
+void exchange_connect(struct worker *w, struct session *s)
+{
+	struct exchange *x = s->x;
+	bool fresh = x->retried;
+
+	if (!exchange_choose(w, s)) {
 		worker_count(w, COUNT_HTTP_NO_ENDPOINT);
 		local_reply(
 			w, s,
 			&(struct local_reply){.status = 503, .body = STR("no healthy upstream")});
 		return;
 	}
-	x->attempt++;
-	x->endpoint_slot = x->endpoint->slot;
-	worker_endpoint_stats(w, x->endpoint_slot)->active++;
-	x->counted_endpoint = true;
 	s->state = SESSION_WAIT;
 	s->since_us = w->now_us;
 	if (!have_head(w, s)) {

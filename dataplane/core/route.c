@@ -88,17 +88,21 @@ static const struct vhost *find_suffix(const struct host_table *t, struct str ho
 	return NULL;
 }
 
-const struct vhost *route_host(const struct listener *l, struct str authority)
+const struct vhost *route_name(const struct listener *l, struct str name)
 {
 	const struct host_table *t = &l->hosts;
-	struct str host = strip_port(authority);
 	const struct vhost *v = NULL;
 
 	if (t->exact)
-		v = find_row(t->exact, t->exact_mask, host);
+		v = find_row(t->exact, t->exact_mask, name);
 	if (!v && t->suffix)
-		v = find_suffix(t, host);
+		v = find_suffix(t, name);
 	return v ? v : t->any;
+}
+
+const struct vhost *route_host(const struct listener *l, struct str authority)
+{
+	return route_name(l, strip_port(authority));
 }
 
 /* ---- clause ----------------------------------------------------------------------------- */

@@ -29,6 +29,9 @@ int route_listener_of(const struct snapshot *s, const struct ip_addr *addr, be16
  */
 const struct vhost *route_host(const struct listener *l, struct str authority);
 
+/** The same for the server name of a TLS connection: no port, and an absent name meets "*" only. */
+const struct vhost *route_name(const struct listener *l, struct str name);
+
 /** Work space of route_match(), one per worker: ROUTE_CLAUSES_MAX bits. Opaque; zero it once. */
 struct route_bits {
 	uint64_t words[ROUTE_CLAUSES_MAX / 64];

@@ -31,6 +31,8 @@ void session_open(struct worker *w, struct tcp_conn *c, uint32_t events)
 	s->prev = &w->sessions;
 	w->sessions = s;
 	tcp_set_user(c, s);
+	if (passthrough_listens(session_listener(w, s)))
+		s->state = SESSION_HELLO;
 	worker_count(w, COUNT_HTTP_CLIENTS);
 	session_arm(w, s);
 	session_event(w, s, events);
@@ -53,6 +55,19 @@ void session_reset(struct worker *w, struct session *s)
 {
 	tcp_abort(w->tcp, s->conn);
 	session_close(w, s);
+}
+
+const struct listener *session_listener(struct worker *w, struct session *s)
+{
+	const struct tcp_peer *peer = tcp_peer(s->conn);
+	int i;
+
+	if (s->listener_generation == w->snap->generation)
+		return s->listener;
+	i = route_listener(w->snap, &peer->local, peer->lport);
+	s->listener = i < 0 ? NULL : &w->snap->listeners[i];
+	s->listener_generation = w->snap->generation;
+	return s->listener;
 }
 
 /* Answer what is no request, and read no further. */
@@ -90,7 +105,10 @@ static uint64_t deadline(const struct worker *w, const struct session *s)
 	case SESSION_BACKOFF: return sooner(s->since_us, route_deadline(s));
 	case SESSION_WAIT:
 	case SESSION_EXCHANGE: return sooner(s->activity_us + t->stream_idle_us, route_deadline(s));
-	case SESSION_TUNNEL: return s->activity_us + t->stream_idle_us;
+	case SESSION_TUNNEL:
+		return s->activity_us + (s->x->idle_us ? s->x->idle_us : t->stream_idle_us);
+	case SESSION_HELLO:
+	case SESSION_DIAL: return passthrough_deadline(w, s);
 	default: return s->since_us + LINGER_US;
 	}
 }
@@ -162,6 +180,8 @@ void session_timer(struct worker *w, struct session *s)
 	case SESSION_EXCHANGE: give_up_waiting(w, s); return;
 	case SESSION_LINGER: linger_more(w, s); return;
 	case SESSION_TUNNEL: session_reset(w, s); return;
+	case SESSION_HELLO:
+	case SESSION_DIAL: passthrough_timer(w, s); return;
 	default: break;
 	}
 	if (!s->scanned) {
@@ -348,6 +368,10 @@ void session_run(struct worker *w, struct session *s)
 			if (!transfer_tunnel(w, s))
 				return;
 			break;
+		case SESSION_HELLO:
+			if (!passthrough_hello(w, s))
+				return;
+			break;
 		case SESSION_LINGER: run_linger(w, s); return;
 		default: return;
 		}
@@ -367,6 +391,7 @@ void session_event(struct worker *w, struct session *s, uint32_t events)
 
 void session_drain(struct worker *w, struct session *s)
 {
-	if (s->state == SESSION_HEAD && !tcp_recv_queue(s->conn)->first)
+	if ((s->state == SESSION_HEAD || s->state == SESSION_HELLO) &&
+	    !tcp_recv_queue(s->conn)->first)
 		session_close(w, s);
 }

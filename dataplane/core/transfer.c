@@ -324,17 +324,28 @@ bool transfer_step(struct worker *w, struct session *s)
 
 /* ---- tunnel ------------------------------------------------------------------------------ */
 
-static bool pour(struct worker *w, struct tcp_conn *from, struct tcp_conn *to)
+/* Returns the bytes moved. */
+static uint64_t pour(struct worker *w, struct tcp_conn *from, struct tcp_conn *to)
 {
-	bool moved = false;
+	uint64_t moved = 0;
 
 	while (tcp_recv_queue(from)->first && tcp_send_space(w->tcp, to)) {
+		moved += tcp_recv_queue(from)->first->len;
 		tcp_send(w->tcp, to, tcp_recv(w->tcp, from));
-		moved = true;
 	}
 	if (!tcp_recv_queue(from)->first && tcp_eof(from))
 		tcp_shutdown(w->tcp, to);
 	return moved;
+}
+
+static void count_tunnel(struct worker *w, const struct session *s, uint64_t there, uint64_t back)
+{
+	struct dest_stats *d = &w->stats.dests[s->x->dest_slot.index];
+
+	if (d->epoch != s->x->dest_slot.epoch) /* the destination is gone, the slot is another's */
+		return;
+	d->tx_bytes += there;
+	d->rx_bytes += back;
 }
 
 static bool finished(const struct tcp_conn *c)
@@ -346,11 +357,12 @@ static bool finished(const struct tcp_conn *c)
 bool transfer_tunnel(struct worker *w, struct session *s)
 {
 	struct tcp_conn *up = s->up->conn;
-	bool moved = pour(w, s->conn, up);
+	uint64_t there = pour(w, s->conn, up), back = pour(w, up, s->conn);
 
-	moved |= pour(w, up, s->conn);
-	if (moved)
+	if (there || back) {
 		s->activity_us = w->now_us;
+		count_tunnel(w, s, there, back);
+	}
 	if (tcp_why(up) != TCP_WHY_NONE && tcp_why(up) != TCP_WHY_FINISHED)
 		session_reset(w, s);
 	else if (finished(s->conn) && finished(up)) {

@@ -146,11 +146,8 @@ static struct upstream *open_to(struct worker *w, const struct endpoint *ep, uin
 
 static void serve_queue(struct worker *w, struct endpoint_state *e);
 
-static void close_it(struct worker *w, struct upstream *u)
+static void discard(struct worker *w, struct upstream *u)
 {
-	struct endpoint_state *e = &w->endpoints[u->endpoint.index];
-	bool current = e->epoch == u->endpoint.epoch;
-
 	if (u->idle)
 		idle_remove(w, u);
 	timer_cancel(&w->wheel, &u->timer);
@@ -162,6 +159,14 @@ static void close_it(struct worker *w, struct upstream *u)
 		stats_of(w, u)->conns--;
 	worker_uncount(w, COUNT_UPSTREAM_CONNS);
 	slab_put(&w->upstream_slab, u);
+}
+
+static void close_it(struct worker *w, struct upstream *u)
+{
+	struct endpoint_state *e = &w->endpoints[u->endpoint.index];
+	bool current = e->epoch == u->endpoint.epoch;
+
+	discard(w, u);
 	if (current && e->wait_first)
 		serve_queue(w, e);
 }
@@ -212,14 +217,15 @@ enum upstream_get upstream_get(struct worker *w, struct session *s, bool fresh)
 
 	while ((u = e->idle) && !usable(u))
 		close_it(w, u);
-	if (u && !fresh) {
+	if (u && !fresh && !s->x->stream) {
 		idle_remove(w, u);
 		attach(s, u);
 		return UPSTREAM_READY;
 	}
 	if (worker_endpoint_stats(w, ep->slot)->conns >= lim->upstream_conns) {
-		if (u) { /* room for the fresh one */
-			upstream_abort(w, u);
+		if (u) { /* room for the fresh one, and for nobody who waits */
+			tcp_abort(w->tcp, u->conn);
+			discard(w, u);
 		} else if (e->n_waiting >= lim->pending_requests) {
 			return UPSTREAM_OVERFLOW;
 		} else {
@@ -234,6 +240,24 @@ enum upstream_get upstream_get(struct worker *w, struct session *s, bool fresh)
 	return UPSTREAM_CONNECTING;
 }
 
+/* ---- news for whom a connection is bound to ------------------------------------------------- */
+
+static void connected(struct worker *w, struct session *s)
+{
+	if (s->x->stream)
+		passthrough_begin(w, s);
+	else
+		exchange_send(w, s);
+}
+
+static void failed(struct worker *w, struct session *s, enum tcp_why why)
+{
+	if (s->x->stream)
+		passthrough_fail(w, s);
+	else
+		exchange_fail(w, s, why);
+}
+
 /*
  * A connection was given back or has gone: let the oldest waiting request have it or a new one. Who
  * cannot have one makes room for the next: there may be no connection left that would wake it.
@@ -246,12 +270,12 @@ static void serve_queue(struct worker *w, struct endpoint_state *e)
 		upstream_unqueue(w, s);
 		switch (upstream_get(w, s, false)) {
 		case UPSTREAM_READY:
-			exchange_send(w, s);
+			connected(w, s);
 			session_run(w, s);
 			return;
 		case UPSTREAM_CONNECTING:
 		case UPSTREAM_QUEUED: return;
-		default: exchange_fail(w, s, TCP_WHY_NO_ROUTE); session_run(w, s);
+		default: failed(w, s, TCP_WHY_NO_ROUTE); session_run(w, s);
 		}
 	}
 }
@@ -285,9 +309,9 @@ void upstream_event(struct worker *w, struct upstream *u, uint32_t events)
 	}
 	if ((events & TCP_EV_CONNECTED) && u->connecting) {
 		u->connecting = false;
-		exchange_send(w, s);
+		connected(w, s);
 	} else if ((events & TCP_EV_CLOSED) && u->connecting) {
-		exchange_fail(w, s, tcp_why(u->conn));
+		failed(w, s, tcp_why(u->conn));
 	}
 	session_run(w, s);
 }

@@ -2,7 +2,7 @@
 /*
  * What one worker owns: its layer 3, its TCP, the client sessions, the connections to endpoints, the flows,
  * and the arrays that survive a change of the snapshot. Only worker.c, session.c, exchange.c, transfer.c,
- * upstream.c, local.c, and l4.c, forward.c, l4_icmp.c for flows, look inside.
+ * passthrough.c, upstream.c, local.c, and l4.c, forward.c, l4_icmp.c for flows, look inside.
  *
  *                    one client connection             one connection to an endpoint
  *   struct tcp_conn <-> struct session  <--- bound --->  struct upstream <-> struct tcp_conn
@@ -11,7 +11,12 @@
  *                        |  BACKOFF: before the next try        |  pool of its endpoint
  *                        |  EXCHANGE: bodies flow both ways     |
  *                        |  TUNNEL: bytes flow both ways        |
+ *                        |  HELLO: reads a TLS ClientHello      |
+ *                        |  DIAL: for the connection of it      |
  *                        '  LINGER: answered, closing           '
+ *
+ * A client of a TLS listener sends no requests: it goes from HELLO over DIAL to TUNNEL (passthrough.c), with an
+ * exchange marked `stream`.
  *
  * A session handles one request at a time, so responses cannot mix; pipelined requests wait in the
  * receive queue. The head of a request without a body stays in the receive queue until the response
@@ -43,6 +48,8 @@ enum session_state {
 	SESSION_BACKOFF,
 	SESSION_EXCHANGE,
 	SESSION_TUNNEL,
+	SESSION_HELLO,
+	SESSION_DIAL,
 	SESSION_LINGER,
 };
 
@@ -57,7 +64,8 @@ struct session {
 	struct upstream *up; /* bound connection, connecting or connected; or NULL */
 	uint8_t state;       /* enum session_state */
 	bool close;          /* close the client connection after this response */
-	uint32_t scanned;    /* bytes of the receive queue known to hold no complete head */
+	uint32_t
+		scanned; /* bytes of the receive queue known to hold no complete head; HELLO: fewer are none */
 	struct timer timer;
 	/* 64: */
 	uint64_t since_us;               /* when the state began */
@@ -80,6 +88,7 @@ struct exchange {
 	bool waiting;      /* in the queue of an endpoint */
 	bool interim;      /* a 1xx response was sent on: too late to try again */
 	bool counted_dest, counted_endpoint;
+	bool stream;             /* a connection passed through: no request, only what it goes to */
 	uint8_t attempt;         /* 1: first try */
 	uint16_t status;         /* sent to the client; 0: none yet */
 	uint32_t head_len;       /* bytes of the request head */
@@ -102,6 +111,7 @@ struct exchange {
 	struct bufq head; /* request head as it goes out, when it must wait for a connection */
 	struct bufq raw; /* copy of the request head for %REQ()% in response operations; or empty */
 	struct session *wait_next, **wait_prev; /* waiting at an endpoint for a connection */
+	uint64_t idle_us; /* of a tunnel without a byte; 0: times.stream_idle_us */
 };
 
 struct upstream {
@@ -189,6 +199,8 @@ void session_arm(struct worker *w, struct session *s);
 void session_drop_head(struct worker *w, struct session *s);
 /** Parse the kept request head again into w->request (fields and all); false if it is not there. */
 bool session_reparse(struct worker *w, struct session *s);
+/** What it came in by, under the present snapshot; NULL: no longer there. */
+const struct listener *session_listener(struct worker *w, struct session *s);
 /** Close when idle, at the start of draining. May free s. */
 void session_drain(struct worker *w, struct session *s);
 
@@ -198,6 +210,10 @@ void session_drain(struct worker *w, struct session *s);
 struct exchange *exchange_new(struct worker *w, struct session *s);
 /** Route the request in w->request, whose head has just been parsed, and begin to answer it. */
 void exchange_begin(struct worker *w, struct session *s);
+/** Choose a destination, counted as active from now on, and hold the snapshot. */
+void exchange_pick(struct worker *w, struct session *s, const struct split *split);
+/** Choose an endpoint, not the last one if there is another. False: there is none. */
+bool exchange_choose(struct worker *w, struct session *s);
 /** Choose an endpoint and get a connection to it (first try or retry). */
 void exchange_connect(struct worker *w, struct session *s);
 /** The bound connection is ready: send the request head. */
@@ -217,6 +233,20 @@ bool exchange_needs_request(const struct header_ops *ops);
 bool transfer_step(struct worker *w, struct session *s);
 /** Bytes both ways until both sides have ended. Always false: nothing further to look at. */
 bool transfer_tunnel(struct worker *w, struct session *s);
+
+/* ---- passthrough.c: connections by their ClientHello ----------------------------------------- */
+
+/** Are its connections passed through, and not HTTP? l may be NULL. */
+bool passthrough_listens(const struct listener *l);
+/** Read the hello and go on. True when the state changed and session_run() should look again. */
+bool passthrough_hello(struct worker *w, struct session *s);
+/** The bound connection is ready: from now on it is a tunnel. */
+void passthrough_begin(struct worker *w, struct session *s);
+/** There is no connection to the endpoint: try another or close. session_run() should look again. */
+void passthrough_fail(struct worker *w, struct session *s);
+uint64_t passthrough_deadline(const struct worker *w, const struct session *s);
+/** The deadline has passed. s may be gone afterwards. */
+void passthrough_timer(struct worker *w, struct session *s);
 
 /* ---- upstream.c: connections to endpoints ------------------------------------------------- */
 

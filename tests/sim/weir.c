@@ -202,9 +202,9 @@ uint64_t weir_counter(const struct weir *x, enum counter c)
 
 static const char *gauges(const struct weir *x)
 {
-	static const enum counter zero[] = {COUNT_TCP_CONNS,      COUNT_TCP_TIME_WAIT,
-	                                    COUNT_HTTP_ACTIVE,    COUNT_HTTP_CLIENTS,
-	                                    COUNT_UPSTREAM_CONNS, COUNT_UPSTREAM_IDLE};
+	static const enum counter zero[] = {
+		COUNT_TCP_CONNS,      COUNT_TCP_TIME_WAIT, COUNT_HTTP_ACTIVE, COUNT_HTTP_CLIENTS,
+		COUNT_UPSTREAM_CONNS, COUNT_UPSTREAM_IDLE, COUNT_PASS_ACTIVE};
 
 	for (size_t i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
 		if (weir_counter(x, zero[i]))
