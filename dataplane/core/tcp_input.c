@@ -113,7 +113,7 @@ void tcp_input_user(const struct tcp_stack *s, const struct pkt *p)
 		return;
 	__builtin_prefetch(c->sndq.first, 1);
 	__builtin_prefetch(c->user, 1);
-	__builtin_prefetch((const uint8_t *)c->user + 64, 1);
+	__builtin_prefetch((const void *)((uintptr_t)c->user + 64), 1); /* user may be NULL */
 }
 
 enum drop tcp_input(struct tcp_stack *s, struct pkt *p, uint64_t now_us)
