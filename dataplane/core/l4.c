@@ -9,7 +9,7 @@
  * business. A RST may be forged, so a flow that goes on after one lives on.
  *
  *   HALF_OPEN --client's ACK--> ESTABLISHED --FIN--> CLOSING --other FIN--> CLOSED --time--> gone
- *       '-- RST, time --> CLOSED, gone    '-- RST --> CLOSED --more data--> CLOSED, from the start
+ *       '-- RST, time --> CLOSED, gone    '-- RST --> CLOSED --more data--> ESTABLISHED
  *
  * A closed flow keeps its source port from being used again while the endpoint may hold the connection in
  * TIME_WAIT. When ports are short it is used all the same, and then the new connection's sequence numbers are
@@ -23,9 +23,10 @@
 
 #include <arpa/inet.h>
 
-#define EXPIRED_AT_ONCE 64    /* flows looked at in one turn */
-#define FREE_TRIES      16    /* source ports looked at before a resting one is used again */
-#define PORT_TRIES      4096  /* and before giving up */
+#define EXPIRED_AT_ONCE 64   /* flows looked at in one turn */
+#define FREE_TRIES      16   /* source ports looked at before a resting one is used again */
+#define PORT_TRIES      4096 /* and before giving up */
+#define REST_LEAST_S    2 /* a port rests for more than a second: packets of before are on the way */
 #define RESTED_STEP     65536 /* how far beyond the old connection's numbers the new one begins */
 #define DEAD_OPENS      3 /* connections without an answer before an endpoint may count as dead */
 #define PROBE_US        1000000
@@ -34,18 +35,20 @@
 
 static void count_in(struct worker *w, struct flow *f)
 {
-	struct dest_stats *d = worker_dest_stats(w, f->dest);
-	struct endpoint_stats *e = worker_endpoint_stats(w, f->endpoint);
-
-	d->picks++;
-	d->active++;
-	e->requests++;
-	e->connects++;
-	e->conns++;
-	e->active++;
+	worker_dest_stats(w, f->dest)->active++;
+	worker_endpoint_stats(w, f->endpoint)->conns++;
+	worker_endpoint_stats(w, f->endpoint)->active++;
 	f->flags |= FLOW_F_STATS;
 	worker_count(w, COUNT_FLOWS);
+}
+
+static void count_opened(struct worker *w, struct flow *f)
+{
+	worker_dest_stats(w, f->dest)->picks++;
+	worker_endpoint_stats(w, f->endpoint)->requests++;
+	worker_endpoint_stats(w, f->endpoint)->connects++;
 	worker_count(w, COUNT_FLOWS_OPENED);
+	count_in(w, f);
 }
 
 /* It is over for the statistics, though its ports may rest. */
@@ -207,6 +210,11 @@ static enum drop refuse(struct worker *w, struct pkt *p, enum drop end)
 	return end;
 }
 
+static bool has_rested(const struct worker *w, const struct flow *f)
+{
+	return f->state == FLOW_CLOSED && (uint16_t)(w->flows.now_s - f->due_s) >= REST_LEAST_S;
+}
+
 /* A port of which nothing is left, else one that rests; false: neither. */
 static bool choose_port(struct worker *w, struct flow *f, const struct ip_addr *src,
                         const struct ip_addr *dst, struct flow **resting)
@@ -232,7 +240,7 @@ static bool choose_port(struct worker *w, struct flow *f, const struct ip_addr *
 		                       &side);
 		if (!other)
 			return true;
-		if (!*resting && other->state == FLOW_CLOSED && !flow_is_udp(f)) {
+		if (!*resting && !flow_is_udp(f) && has_rested(w, other)) {
 			*resting = other;
 			rest = s->lport;
 		}
@@ -358,7 +366,7 @@ static struct flow *start(struct worker *w, const struct dest *d, const struct e
 	if (!(f->flags & FLOW_F_ONE_WAY))
 		flow_add(&w->flows, f, FLOW_SERVER, hash_side(w, f, FLOW_SERVER));
 	upstream_state(w, ep->slot);
-	count_in(w, f);
+	count_opened(w, f);
 	w->stats.counters[COUNT_FLOWS_HALF_OPEN] = w->flows.n_half_open;
 	return f;
 }
@@ -426,28 +434,37 @@ static void clamp(struct flow *f, struct pkt *p)
 		tcp_edit_mss(p->l4, p->l4_len, (uint16_t)(mtu - headers));
 }
 
+static void reset(struct worker *w, struct flow *f)
+{
+	f->flags |= FLOW_F_RESET;
+	become(w, f, FLOW_CLOSED);
+}
+
 static void half_open(struct worker *w, struct flow *f, enum flow_side_id from, uint8_t flags)
 {
-	if (from == FLOW_SERVER) {
+	if (from == FLOW_SERVER)
 		answered(w, f);
-		if (flags & TCP_FLAG_RST)
-			become(w, f, FLOW_CLOSED);
-		return;
-	}
-	if (flags & TCP_FLAG_SYN)
+	if (flags & TCP_FLAG_RST)
+		reset(w, f);
+	else if (from == FLOW_CLIENT && flags & TCP_FLAG_SYN)
 		asked(w, f);
-	else if (flags & TCP_FLAG_RST)
-		become(w, f, FLOW_CLOSED);
-	else if (flags & TCP_FLAG_ACK)
+	else if (from == FLOW_CLIENT && flags & TCP_FLAG_ACK)
 		become(w, f, FLOW_ESTABLISHED);
 }
 
+/*
+ * Data after a RST: it was forged, or too late, and then the end point that has closed says so again. Nobody
+ * else gets the port meanwhile.
+ */
 static void closed(struct worker *w, struct flow *f, uint8_t flags, const struct pkt *p)
 {
 	uint32_t header = tcp_edit_header(p->l4, p->l4_len);
 
-	if (f->flags & FLOW_F_RESET && !(flags & TCP_FLAG_RST) && p->l4_len > header)
-		flow_renew(&w->flows, f);
+	if (!(f->flags & FLOW_F_RESET) || flags & TCP_FLAG_RST || p->l4_len <= header)
+		return;
+	f->flags &= (uint8_t)~FLOW_F_RESET;
+	become(w, f, FLOW_ESTABLISHED);
+	count_in(w, f);
 }
 
 static void follow_tcp(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p)
@@ -466,8 +483,7 @@ static void follow_tcp(struct worker *w, struct flow *f, enum flow_side_id from,
 	}
 	remember(f, from, p);
 	if (flags & TCP_FLAG_RST) {
-		f->flags |= FLOW_F_RESET;
-		become(w, f, FLOW_CLOSED);
+		reset(w, f);
 	} else if (flags & TCP_FLAG_FIN) {
 		bool both;
 

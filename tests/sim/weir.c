@@ -116,11 +116,18 @@ static void weir_settings(struct weir *x)
 	                                 .dests = 16,
 	                                 .endpoints = 16,
 	                                 .rcvbuf_bytes = 65536,
-	                                 .sndbuf_bytes = 65536};
+	                                 .sndbuf_bytes = 65536,
+	                                 .flows = 128,
+	                                 .half_open_flows = 64,
+	                                 .fragments = 16};
 	n->times = (struct node_times){.client_idle_us = HOUR_US,
 	                               .client_header_us = HOUR_US,
 	                               .upstream_idle_us = 60000000,
-	                               .stream_idle_us = HOUR_US};
+	                               .stream_idle_us = HOUR_US,
+	                               .flow_idle_us = HOUR_US,
+	                               .flow_syn_us = 300000000,
+	                               .flow_fin_us = HOUR_US,
+	                               .flow_closed_us = 60000000};
 	x->port.mtu = 1500;
 }
 
@@ -203,8 +210,9 @@ uint64_t weir_counter(const struct weir *x, enum counter c)
 static const char *gauges(const struct weir *x)
 {
 	static const enum counter zero[] = {
-		COUNT_TCP_CONNS,      COUNT_TCP_TIME_WAIT, COUNT_HTTP_ACTIVE, COUNT_HTTP_CLIENTS,
-		COUNT_UPSTREAM_CONNS, COUNT_UPSTREAM_IDLE, COUNT_PASS_ACTIVE};
+		COUNT_TCP_CONNS,    COUNT_TCP_TIME_WAIT,  COUNT_HTTP_ACTIVE,
+		COUNT_HTTP_CLIENTS, COUNT_UPSTREAM_CONNS, COUNT_UPSTREAM_IDLE,
+		COUNT_PASS_ACTIVE,  COUNT_FLOWS,          COUNT_FLOWS_RESTING};
 
 	for (size_t i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
 		if (weir_counter(x, zero[i]))

@@ -181,8 +181,13 @@ static void ends_by_reset(void **state)
 		      .len = 1);
 		sent("10.0.0.2", to);
 	}
+	assert_int_equal(only_flow()->state, FLOW_ESTABLISHED);
+	assert_int_equal(worker_stats(r.w)->dests[0].active, 1);
+	assert_int_equal(worker_stats(r.w)->dests[0].picks, 1);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = R, .seq = 102);
 	l4_rig_pass(&r, 22000000);
 	assert_int_equal(r.w->flows.slab.used, 0);
+	assert_int_equal(worker_stats(r.w)->dests[0].active, 0);
 }
 
 static void refused_by_endpoint(void **state)
@@ -256,6 +261,9 @@ static void uses_resting_ports(void **state)
 	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 4000000000),
 	                 DROP_FLOW_NO_PORT); /* not while it is only half closed */
 	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = F | A, .seq = 101, .ack = 502);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 4000000000),
+	                 DROP_FLOW_NO_PORT); /* nor while packets of it may be on the way */
+	l4_rig_pass(&r, 2000000);
 	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 4000000000,
 	                       .opt = ts, .opt_len = sizeof(ts)),
 	                 DROP_FLOW_IN);
