@@ -121,15 +121,20 @@ static uint16_t time_out(const struct flow_table *t, const struct flow *f)
 	return f->state == FLOW_CLOSING ? t->config.fin_s : t->idle_s[f->idle];
 }
 
-/* On the wheel at the second at which it will be too old, unless something comes; never in the past. */
+/*
+ * On the wheel at the second at which it will be too old, unless something comes. The wheel may be behind the
+ * time, and a flow must not come to stand where the wheel is, or behind it: it would meet it again at once.
+ */
 static void wait(struct flow_table *t, struct flow *f)
 {
 	uint32_t age = (uint16_t)(t->now_s - f->seen_s), limit = time_out(t, f);
-	uint32_t left = age < limit ? limit - age : 0;
+	uint32_t ahead = (uint16_t)(t->now_s - t->wheel_s);
 
-	if (left > FLOW_WHEEL_S - 2)
-		left = FLOW_WHEEL_S - 2;
-	f->due_s = (uint16_t)(t->now_s + left);
+	if (age < limit)
+		ahead += limit - age;
+	if (ahead > FLOW_WHEEL_S - 1)
+		ahead = FLOW_WHEEL_S - 1;
+	f->due_s = (uint16_t)(t->wheel_s + ahead);
 	push(t, f);
 }
 
@@ -228,7 +233,7 @@ static bool older(const struct flow_table *t, uint16_t since_s, uint16_t limit_s
 /* The next one of the wheel whose second has come. It leaves the wheel when it is not to go. */
 static struct flow *turn_wheel(struct flow_table *t, uint32_t *budget)
 {
-	while (*budget && (uint16_t)(t->now_s - t->wheel_s) < UINT16_MAX / 2) {
+	while (*budget) {
 		struct flow *f = first(t, FLOW_QUEUE_WHEEL + t->wheel_s % FLOW_WHEEL_S);
 
 		if (!f && t->wheel_s == t->now_s)
