@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * The host names of each listener and what stands behind them.
+ * The host names of each listener and what stands behind them. TCP and UDP listeners have none; theirs
+ * is one host "*" that is in no table.
  *
  *   use (build_plan.c)  --same listener and name-->  host  --clauses-->  vhost  --row-->  table
  *
@@ -14,6 +15,7 @@
 #include "host.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- match blocks ----------------------------------------------------------------------- */
@@ -326,7 +328,18 @@ static int by_document(const void *a, const void *b)
 	return docset_order((*x)->unit->o, (*y)->unit->o);
 }
 
-static void make_host(struct build *b, struct touched *t, uint16_t port)
+static void fill_host(struct build *b, struct build_host *h, const struct listener *l)
+{
+	h->row = row_name(b, h->name);
+	switch ((enum listener_kind)l->kind) {
+	case LISTENER_HTTP: h->vhost = make_vhost(b, h, ntohs(l->port)); break;
+	case LISTENER_TLS: h->vhost = build_tls(b, h, ntohs(l->port)); break;
+	case LISTENER_TCP:
+	case LISTENER_UDP: build_l4(b, h, l); break;
+	}
+}
+
+static void make_host(struct build *b, struct touched *t, const struct listener *l)
 {
 	struct build_host *h;
 
@@ -350,8 +363,7 @@ static void make_host(struct build *b, struct touched *t, uint16_t port)
 		h->uses[i] = t->uses[i];
 		part_hold(&h->part, &t->uses[i]->unit->part);
 	}
-	h->row = row_name(b, h->name);
-	h->vhost = make_vhost(b, h, port);
+	fill_host(b, h, l);
 	build_leave(b, was);
 	/* Then rules of a VirtualService that stays are used now, or were: its unit is not what it was. */
 	if (t->was && !redirect_of(t->was) != !redirect_of(h))
@@ -541,7 +553,7 @@ static void make_hosts(struct build *b, const struct listener *listeners, struct
 	for (struct touched *t = first; t; t = t->next) {
 		bool served = t->was && t->was->vhost;
 
-		make_host(b, t, ntohs(listeners[t->listener].port));
+		make_host(b, t, &listeners[t->listener]);
 		if (served != (t->now && t->now->vhost))
 			tables[t->listener].reshape = true;
 	}
@@ -554,6 +566,20 @@ static void touch_redirect(struct build *b, void *arg, uint32_t listener, const 
 	const char *key = arena_printf(&b->scratch, "%u:%s", listener, host);
 
 	touch(b, arg, key, listener)->redirect = gateway;
+}
+
+/* A TCP or UDP listener's only host. */
+static void set_l4(const struct build *b, uint32_t index, struct listener *l)
+{
+	char key[16];
+
+	if (l->kind != LISTENER_TCP && l->kind != LISTENER_UDP)
+		return;
+	snprintf(key, sizeof(key), "%u:*", index);
+	const struct build_host *h = build_get(b, BUILD_HOSTS, key);
+
+	l->l4 = h ? h->l4 : NULL;
+	l->stream = h && h->stream;
 }
 
 void build_hosts(struct build *b, struct snapshot *s)
@@ -580,8 +606,10 @@ void build_hosts(struct build *b, struct snapshot *s)
 	drop_unused(b, &let_go);
 	fill_tables(b, tables, n);
 	change_tables(b, tables, n, touches.first);
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n; i++) {
 		set_table(b->world->heap, &tables[i], &listeners[i].hosts);
+		set_l4(b, i, &listeners[i]);
+	}
 	s->listeners = listeners;
 	s->n_listeners = n;
 }

@@ -48,10 +48,11 @@ struct build_asked {
 	struct ip_addr *addrs;
 };
 
-/* A route that was made of a rule; by_port: for requests that arrive on this port only. */
+/* A route that was made of a rule; by_port: for what arrives on this port only. */
 struct build_made {
 	struct build_made *next;
-	const struct route *route;
+	const struct route *route; /* of an HTTP rule */
+	const struct l4_route *l4; /* of a TLS or TCP rule */
 	bool by_port;
 	uint16_t port;
 };
@@ -69,8 +70,14 @@ struct build_unit {
 	struct part part;
 	const struct istio_object *o;
 	struct build_use *uses;
-	struct build_made **made;        /* [number of rules] */
+	struct build_made **made;        /* [number of rules: http, tls, tcp] */
 	struct build_text *destinations; /* hosts, each once */
+};
+
+/* A rule that applies to a use, by index. */
+struct build_rule {
+	struct build_rule *next;
+	uint32_t index;
 };
 
 /* A VirtualService on one host name of one listener. Lives in the unit. */
@@ -82,9 +89,13 @@ struct build_use {
 	struct build_text *gateways; /* through which it comes */
 	bool mesh;                   /* bound without naming a gateway */
 	const char *redirect;        /* not NULL: gateway that sends everything to https */
+	struct build_rule *rules;    /* TLS, TCP, UDP listeners: those that apply, ascending */
 };
 
-/* A host name of a listener. Depends on the uses and the plan; holds their units. */
+/*
+ * A host name of a listener; of a TCP or UDP listener, which has but one: "*". Depends on the uses and the
+ * plan; holds their units.
+ */
 struct build_host {
 	struct part part;
 	uint32_t listener;
@@ -93,6 +104,8 @@ struct build_host {
 	uint32_t n_uses;
 	const struct build_use **uses; /* in document order */
 	const struct vhost *vhost;     /* NULL: nothing applies */
+	const struct l4_route *l4;     /* of a TCP or UDP listener, or NULL: likewise */
+	bool stream;                   /* l4 has a destination that wants the PROXY protocol */
 	struct str row;                /* name in the listener's table */
 };
 
@@ -229,6 +242,9 @@ uint32_t build_plan_listeners(const struct build_plan *plan);
 void build_plan_listener(struct build *b, const struct build_plan *plan, uint32_t i,
                          struct listener *out);
 
+/** The words for a kind of listener: "HTTP", "TCP", "TLS", "UDP". */
+const char *build_kind_name(uint8_t kind);
+
 /** A VirtualService with all its uses. */
 struct build_unit *build_unit(struct build *b, const struct istio_object *o);
 
@@ -269,8 +285,46 @@ void build_shadow(struct build *b, const struct build_blocks *blocks, const char
 /** The action of a rule for requests that arrive on a port; the same one for all that share it. */
 const struct route *build_route(struct build *b, const struct build_block *block, uint16_t port);
 
+/* A destination with its weight, of any kind of rule. */
+struct build_share {
+	struct where at;
+	const struct istio_destination *destination;
+	int64_t weight;
+	const struct istio_headers *headers; /* or NULL */
+};
+
+/* The destinations of a rule that is being made. */
+struct build_shares {
+	struct where at;
+	struct build_unit *unit;
+	const char *identity; /* of the rule: unique in the node */
+	bool host_is_set;     /* the rule changes Host, so a destination may not */
+	uint32_t n;
+	const struct build_share *v;
+};
+
+/** A split over them; *by_port is set when it holds for this port only. */
+const struct split *build_shares(struct build *b, const struct build_shares *s, uint16_t port,
+                                 bool *by_port);
+
+/**
+ * What was made of rule number index (among all of its VirtualService) for a port, or NULL with *fresh set:
+ * to be filled in between build_enter_all() and build_leave() of the unit's part. NULL and not fresh: the
+ * unit cannot be changed any more, b->again is set.
+ */
+struct build_made *build_made(struct build *b, struct build_unit *unit, uint32_t index,
+                              uint16_t port, bool *fresh);
+
 /** An action that sends to https, for the hosts of a server with tls.httpsRedirect. */
 const struct route *build_https_redirect(struct build *b, const char *gateway);
+
+/* ---- build_l4.c ---- */
+
+/** The rules of a server name of a TLS listener. NULL: none. */
+const struct vhost *build_tls(struct build *b, const struct build_host *h, uint16_t port);
+
+/** Where the connections of a TCP or UDP listener go: h->l4 and h->stream. */
+void build_l4(struct build *b, struct build_host *h, const struct listener *l);
 
 /* ---- build_value.c ---- */
 
@@ -296,6 +350,10 @@ struct build_target {
 	const char *name;            /* "host|subset|port" */
 	bool by_port;                /* depends on the port the request arrived on */
 };
+
+/** Protocol of the service's port that a destination means; ISTIO_PROTOCOL_UNKNOWN: it is not there. */
+enum istio_protocol build_target_protocol(struct build *b, const struct istio_destination *d,
+                                          const char *ns, uint16_t port);
 
 /** Look up a destination of a rule; warns when there is none. The unit holds it from now on. */
 struct build_target build_target(struct build *b, const struct istio_destination *d,

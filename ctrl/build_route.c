@@ -25,29 +25,29 @@ static const char *rule_name(struct build *b, const struct build_block *k)
 
 /* ---- forward ---------------------------------------------------------------------------- */
 
-static uint32_t weight_of(const struct istio_http_route *rule, uint32_t i)
+static uint32_t weight_of(const struct build_shares *s, uint32_t i)
 {
-	if (rule->route.n == 1)
+	if (s->n == 1)
 		return 1; /* Istio ignores the weight of a single destination */
-	return rule->route.v[i].weight.v > 0 ? (uint32_t)rule->route.v[i].weight.v : 0;
+	return s->v[i].weight > 0 ? (uint32_t)s->v[i].weight : 0;
 }
 
-static void make_table(struct build *b, const struct istio_http_route *rule, struct split *s)
+static void make_table(struct build *b, const struct build_shares *from, struct split *s)
 {
-	uint32_t *weights = arena_alloc(&b->scratch, rule->route.n * sizeof(*weights));
+	uint32_t *weights = arena_alloc(&b->scratch, from->n * sizeof(*weights));
 
-	for (uint32_t i = 0; i < rule->route.n; i++)
-		weights[i] = weight_of(rule, i);
-	uint64_t size = build_split_size(weights, rule->route.n);
+	for (uint32_t i = 0; i < from->n; i++)
+		weights[i] = weight_of(from, i);
+	uint64_t size = build_split_size(weights, from->n);
 
 	if (size == 0) {
-		diag_error(b->diags, rule->route.at, "WEIGHT_TOTAL_ZERO",
+		diag_error(b->diags, from->at, "WEIGHT_TOTAL_ZERO",
 		           "every weight is 0; give at least one destination a weight");
 		return;
 	}
 	if (size > BUILD_SPLIT_MAX) {
 		diag_error(
-			b->diags, rule->route.at, "LIMIT_WEIGHTS",
+			b->diags, from->at, "LIMIT_WEIGHTS",
 			"these weights need a table of %llu places and it may have %u: shares are "
 			"exact here, never rounded; give weights whose sum over their greatest "
 			"common divisor is at most that, for example parts of 10000",
@@ -56,55 +56,102 @@ static void make_table(struct build *b, const struct istio_http_route *rule, str
 	}
 	uint16_t *table = heap_alloc(b->heap, size * sizeof(*table));
 
-	build_split_fill(weights, rule->route.n, table);
+	build_split_fill(weights, from->n, table);
 	s->table = table;
 	s->n_table = (uint32_t)size;
 }
 
 /* What makes two splits the same: the rule, its destinations, their weights. */
-static const char *split_identity(struct build *b, const struct build_block *k, struct str route,
+static const char *split_identity(struct build *b, const struct build_shares *s,
                                   const struct dest *dests)
 {
-	const char *id = arena_printf(&b->scratch, "%.*s", (int)route.len, route.p);
+	const char *id = s->identity;
 
-	for (uint32_t i = 0; i < k->rule->route.n; i++)
+	for (uint32_t i = 0; i < s->n; i++)
 		id = arena_printf(&b->scratch, "%s %.*s=%u", id, (int)dests[i].name.len,
 		                  dests[i].name.p, dests[i].weight);
 	return id;
+}
+
+const struct split *build_shares(struct build *b, const struct build_shares *from, uint16_t port,
+                                 bool *by_port)
+{
+	struct split *s = heap_alloc(b->heap, sizeof(*s));
+	struct dest *dests = heap_alloc(b->heap, from->n * sizeof(*dests));
+
+	for (uint32_t i = 0; i < from->n; i++) {
+		const struct build_share *d = &from->v[i];
+		struct build_target t = build_target(b, d->destination, from->unit, port);
+
+		*by_port = *by_port || t.by_port;
+		dests[i].subset = t.subset;
+		dests[i].weight = weight_of(from, i);
+		dests[i].name = build_str(b, t.name);
+		if (!d->headers)
+			continue;
+		dests[i].request_ops = build_header_ops(b, d->headers->request, from->host_is_set);
+		dests[i].response_ops = build_header_ops(b, d->headers->response, false);
+	}
+	const char *identity = split_identity(b, from, dests);
+
+	for (uint32_t i = 0; i < from->n; i++)
+		dests[i].stats =
+			build_slot(b, REGISTRY_DESTS,
+		                   arena_printf(&b->scratch, "%s #%u", identity, i), from->v[i].at);
+	s->slot = build_slot(b, REGISTRY_SPLITS, identity, from->at);
+	s->n_dests = from->n;
+	s->dests = dests;
+	make_table(b, from, s);
+	return s;
+}
+
+/* What Istio lets one say of a subset, and what HTTP does not do. */
+static void check_http(struct build *b, const struct build_block *k, uint32_t i,
+                       const struct subset *s, uint16_t port)
+{
+	const struct istio_destination *d = k->rule->route.v[i].destination;
+	enum istio_protocol protocol = build_target_protocol(b, d, k->vs->ns.s, port);
+
+	if (protocol != ISTIO_PROTOCOL_HTTP && protocol != ISTIO_PROTOCOL_UNKNOWN)
+		diag_warn(b->diags, d->at, "PROTOCOL",
+		          "requests to this port go out as plain HTTP/1.1, but its ServiceEntry "
+		          "says another protocol; use HTTP there if that is meant");
+	if (s && s->proxy_protocol != PROXY_PROTOCOL_NONE)
+		diag_error(b->diags, d->at, "HTTP_PROXY_PROTOCOL",
+		           "this destination wants the PROXY protocol, which http rules do not "
+		           "send: their connections are shared by clients; use a tcp rule, or "
+		           "read X-Forwarded-For");
+	if (s && s->mode != FORWARD_NAT)
+		diag_warn(b->diags, d->at, "FORWARD_UNUSED",
+		          "this destination is to be reached by %s, which is for tcp rules: "
+		          "requests are forwarded over connections of this node as always",
+		          istio_forward_name(s->mode));
 }
 
 static const struct split *make_split(struct build *b, const struct build_block *k, uint16_t port,
                                       const struct route *route, bool *by_port)
 {
 	const struct istio_http_route *rule = k->rule;
-	struct split *s = heap_alloc(b->heap, sizeof(*s));
-	struct dest *dests = heap_alloc(b->heap, rule->route.n * sizeof(*dests));
-	bool host_is_set =
-		route->rewrite_host || (rule->headers && build_sets_host(rule->headers->request));
+	struct build_share *v = arena_alloc(&b->scratch, rule->route.n * sizeof(*v));
+	struct build_shares shares = {
+		.at = rule->route.at,
+		.unit = k->unit,
+		.identity = arena_printf(&b->scratch, "%.*s", (int)route->name.len, route->name.p),
+		.host_is_set = route->rewrite_host ||
+	                       (rule->headers && build_sets_host(rule->headers->request)),
+		.n = rule->route.n,
+		.v = v,
+	};
 
 	for (uint32_t i = 0; i < rule->route.n; i++) {
 		const struct istio_http_destination *d = &rule->route.v[i];
-		struct build_target t = build_target(b, d->destination, k->unit, port);
 
-		*by_port = *by_port || t.by_port;
-		dests[i].subset = t.subset;
-		dests[i].weight = weight_of(rule, i);
-		dests[i].name = build_str(b, t.name);
-		if (!d->headers)
-			continue;
-		dests[i].request_ops = build_header_ops(b, d->headers->request, host_is_set);
-		dests[i].response_ops = build_header_ops(b, d->headers->response, false);
+		v[i] = (struct build_share){d->at, d->destination, d->weight.v, d->headers};
 	}
-	const char *identity = split_identity(b, k, route->name, dests);
+	const struct split *s = build_shares(b, &shares, port, by_port);
 
-	for (uint32_t i = 0; i < rule->route.n; i++)
-		dests[i].stats = build_slot(b, REGISTRY_DESTS,
-		                            arena_printf(&b->scratch, "%s #%u", identity, i),
-		                            rule->route.v[i].at);
-	s->slot = build_slot(b, REGISTRY_SPLITS, identity, rule->route.at);
-	s->n_dests = rule->route.n;
-	s->dests = dests;
-	make_table(b, rule, s);
+	for (uint32_t i = 0; i < s->n_dests; i++)
+		check_http(b, k, i, s->dests[i].subset, port);
 	return s;
 }
 
@@ -186,28 +233,40 @@ static const struct route *make_route(struct build *b, const struct build_block 
 	return out;
 }
 
-const struct route *build_route(struct build *b, const struct build_block *block, uint16_t port)
+struct build_made *build_made(struct build *b, struct build_unit *unit, uint32_t index,
+                              uint16_t port, bool *fresh)
 {
-	struct build_unit *unit = block->unit;
-	struct build_made **made = &unit->made[block->rule_index], *m = *made;
+	struct build_made **made = &unit->made[index], *m = *made;
 
+	*fresh = false;
 	while (m && m->by_port && m->port != port)
 		m = m->next;
 	if (m)
-		return m->route;
+		return m;
 	if (!unit->part
 	             .fresh) { /* which of its rules are used hangs on it alone, so this is no surprise */
 		b->again = true;
 		return NULL;
 	}
-	struct build_frame was = build_enter_all(b, &unit->part);
-
-	build_about(b, block->vs);
-	m = heap_alloc(b->heap, sizeof(*m));
-	m->route = make_route(b, block, port, &m->by_port);
+	m = heap_alloc(unit->part.heap, sizeof(*m));
 	m->port = port;
 	m->next = *made;
 	*made = m;
+	*fresh = true;
+	return m;
+}
+
+const struct route *build_route(struct build *b, const struct build_block *block, uint16_t port)
+{
+	bool fresh;
+	struct build_made *m = build_made(b, block->unit, block->rule_index, port, &fresh);
+
+	if (!fresh)
+		return m ? m->route : NULL;
+	struct build_frame was = build_enter_all(b, &block->unit->part);
+
+	build_about(b, block->vs);
+	m->route = make_route(b, block, port, &m->by_port);
 	build_leave(b, was);
 	return m->route;
 }

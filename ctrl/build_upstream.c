@@ -7,6 +7,7 @@
  * ServiceEntry documents of one namespace that name the same host are one service; the first namespace
  * that names it has it. All DestinationRules of a host count, in document order, wherever they are.
  */
+#include "build_maglev.h"
 #include "build_parts.h"
 #include "build_split.h"
 #include "host.h"
@@ -74,6 +75,11 @@ static const struct build_list *rules_of(const struct build *b, const char *host
 		    (!best || strlen(wild->hosts[i]) > strlen(best)))
 			best = wild->hosts[i];
 	return best ? build_get(b, BUILD_RULES, best) : NULL;
+}
+
+static bool has_subset(const struct istio_destination_rule *d, const struct istio_subset *sub)
+{
+	return sub >= d->subsets.v && sub < d->subsets.v + d->subsets.n;
 }
 
 static const struct istio_subset *subset_of(const struct build_list *rules, const char *name)
@@ -318,7 +324,7 @@ static void add_entry(struct cluster *c, const struct istio_object *entry)
 
 /* ---- subsets ---------------------------------------------------------------------------- */
 
-static uint8_t policy_of(const struct istio_load_balancer *lb)
+static uint8_t simple_policy(const struct istio_load_balancer *lb)
 {
 	switch ((enum istio_simple_lb)(lb ? lb->simple.v : ISTIO_LB_UNSPECIFIED)) {
 	case ISTIO_LB_RANDOM: return BALANCE_RANDOM;
@@ -331,26 +337,84 @@ static uint8_t policy_of(const struct istio_load_balancer *lb)
 	return BALANCE_LEAST_REQUEST;
 }
 
-/* The subset's policy replaces that of the host member by member. */
-static void set_policy(struct subset *out, const struct build_list *rules,
-                       const struct istio_subset *sub)
+/* Nodes that share the traffic of a service whose packets are not rewritten must choose alike. */
+static void set_choice(struct subset *out, const struct istio_load_balancer *lb)
 {
-	const struct istio_traffic_policy *host = NULL, *own = sub ? sub->traffic_policy : NULL;
+	const struct istio_consistent_hash *hash = lb ? lb->consistent_hash : NULL;
+	bool asked = lb && lb->simple.v != ISTIO_LB_UNSPECIFIED;
+
+	out->policy = simple_policy(lb);
+	if (hash || (!asked && out->mode != FORWARD_NAT))
+		out->policy = BALANCE_MAGLEV;
+	out->hash_on = hash && hash->use_source_ip.v ? HASH_ON_SOURCE : HASH_ON_TUPLE;
+}
+
+/* What the annotations of the rules say: those of the rule that has the subset, else the first that say it. */
+static void set_forward(struct subset *out, const struct build_list *rules,
+                        const struct istio_subset *sub)
+{
+	const struct istio_pair *note = NULL;
+	struct istio_forward forward;
+
+	for (uint32_t i = 0; sub && rules && i < rules->n && !note; i++)
+		if (has_subset(rules->v[i]->destination_rule, sub))
+			note = istio_forward_note(rules->v[i], sub->name.s);
+	for (uint32_t i = 0; rules && i < rules->n && !note; i++)
+		note = istio_forward_note(rules->v[i], NULL);
+	if (!note || !istio_forward_parse(note->value.s, &forward))
+		return;
+	out->mode = forward.mode;
+	out->gue_port = htons(forward.gue_port);
+}
+
+/* The settings that a subset goes by. */
+struct policy {
+	const struct istio_load_balancer *lb;
+	const struct istio_connection_pool *pool;
+	const struct istio_proxy_protocol *proxy;
+};
+
+static void override(struct policy *p, const struct istio_traffic_policy *by)
+{
+	if (!by)
+		return;
+	p->lb = by->load_balancer ? by->load_balancer : p->lb;
+	p->pool = by->connection_pool ? by->connection_pool : p->pool;
+	p->proxy = by->proxy_protocol ? by->proxy_protocol : p->proxy;
+}
+
+/* The subset's policy replaces that of the host member by member. */
+static struct policy policy_of(const struct build_list *rules, const struct istio_subset *sub)
+{
+	const struct istio_traffic_policy *host = NULL;
+	struct policy p = {0};
 
 	for (uint32_t i = 0; rules && i < rules->n && !host; i++)
 		host = rules->v[i]->destination_rule->traffic_policy;
-	const struct istio_load_balancer *lb = own && own->load_balancer ? own->load_balancer
-	                                       : host                    ? host->load_balancer
-	                                                                 : NULL;
-	const struct istio_connection_pool *pool = own && own->connection_pool
-	                                                   ? own->connection_pool
-	                                           : host ? host->connection_pool
-	                                                  : NULL;
+	override(&p, host);
+	override(&p, sub ? sub->traffic_policy : NULL);
+	return p;
+}
 
-	out->policy = policy_of(lb);
-	out->connect_timeout_us = pool && pool->tcp && pool->tcp->connect_timeout.set
-	                                  ? pool->tcp->connect_timeout.us
-	                                  : CONNECT_TIMEOUT_US;
+static void set_policy(struct cluster *c, struct subset *out, const struct policy *p,
+                       const struct build_list *rules, const struct istio_subset *sub)
+{
+	const struct istio_tcp_settings *tcp = p->pool ? p->pool->tcp : NULL;
+
+	set_forward(out, rules, sub);
+	set_choice(out, p->lb);
+	out->connect_timeout_us =
+		tcp && tcp->connect_timeout.set ? tcp->connect_timeout.us : CONNECT_TIMEOUT_US;
+	out->idle_timeout_us = tcp ? tcp->idle_timeout.us : 0;
+	if (p->proxy)
+		out->proxy_protocol = p->proxy->version.v == ISTIO_PROXY_PROTOCOL_V2
+		                              ? PROXY_PROTOCOL_V2
+		                              : PROXY_PROTOCOL_V1;
+	if (p->proxy && out->mode != FORWARD_NAT) /* of two documents: each alone is good */
+		diag_error(c->b->diags, c->at, "FORWARD_PROXY_PROTOCOL",
+		           "%s is to be reached by %s, which leaves packets as they are, and by "
+		           "the PROXY protocol; remove one from its DestinationRules",
+		           c->name, istio_forward_name(out->mode));
 }
 
 /* Unequal weights need a table. */
@@ -381,6 +445,33 @@ static void set_table(struct cluster *c, struct subset *out)
 	out->n_table = (uint32_t)size;
 }
 
+static void set_maglev(struct cluster *c, struct subset *out, const struct istio_load_balancer *lb)
+{
+	const struct istio_consistent_hash *hash = lb ? lb->consistent_hash : NULL;
+	const struct istio_number *asked = hash && hash->maglev ? &hash->maglev->table_size : NULL;
+	uint32_t size = asked && asked->set ? (uint32_t)asked->v : build_maglev_size(c->n);
+
+	if (out->policy != BALANCE_MAGLEV || c->n == 0)
+		return;
+	if (c->n >= UINT16_MAX) {
+		diag_error(c->b->diags, c->at, "LIMIT_ENDPOINTS",
+		           "%s has %u endpoints and a consistent choice may have %u; use another "
+		           "loadBalancer",
+		           c->name, c->n, UINT16_MAX - 1);
+		return;
+	}
+	if (size < c->n)
+		diag_warn(c->b->diags, asked->at, "MAGLEV_SIZE",
+		          "%s has %u endpoints and a table of %u places, so some get nothing; "
+		          "give a tableSize 100 times as large, or leave it out",
+		          c->name, c->n, size);
+	uint16_t *table = heap_alloc(c->b->heap, size * sizeof(*table));
+
+	build_maglev_fill(c->v, c->n, size, table);
+	out->maglev = table;
+	out->n_maglev = size;
+}
+
 static void make_subset(struct cluster *c, const struct build_list *s,
                         const struct build_list *rules, const struct istio_subset *sub)
 {
@@ -399,8 +490,11 @@ static void make_subset(struct cluster *c, const struct build_list *s,
 		memcpy(v, c->v, c->n * sizeof(*v));
 	out->endpoints = v;
 	out->n_endpoints = c->n;
-	set_policy(out, rules, sub);
+	const struct policy policy = policy_of(rules, sub);
+
+	set_policy(c, out, &policy, rules, sub);
 	set_table(c, out);
+	set_maglev(c, out, policy.lb);
 }
 
 static struct build_cluster *make_cluster(struct cluster *c, const struct build_list *s,
@@ -466,6 +560,25 @@ static void say_unknown(struct build *b, const struct istio_destination *d, cons
 		diag_warn(b->diags, d->port ? d->port->number.at : d->host.at,
 		          "DESTINATION_UNKNOWN", "%s has no port %u; its requests get 503", host,
 		          port);
+}
+
+enum istio_protocol build_target_protocol(struct build *b, const struct istio_destination *d,
+                                          const char *ns, uint16_t port)
+{
+	const char *host = host_expand(&b->scratch, d->host.s, ns, b->domain);
+	const struct build_list *s = build_get(b, BUILD_SERVICES, host);
+	uint16_t only = s ? only_port(s) : 0;
+	uint16_t number = d->port ? (uint16_t)d->port->number.v : only ? only : port;
+
+	for (uint32_t i = 0; s && i < s->n; i++) {
+		const struct istio_service_port *p =
+			entry_of(s, i) ? port_of(s->v[i]->service_entry, number) : NULL;
+
+		if (p)
+			return p->protocol.s && *p->protocol.s ? istio_protocol(p->protocol.s)
+			                                       : ISTIO_PROTOCOL_HTTP;
+	}
+	return ISTIO_PROTOCOL_UNKNOWN;
 }
 
 /* The unit is made again when something about this host changes. */

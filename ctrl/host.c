@@ -106,16 +106,21 @@ const char *host_intersect(const char *a, const char *b)
 	return ends_with(b + 1, a + 1) ? b : NULL;
 }
 
+const char *host_lower(struct arena *a, const char *host)
+{
+	char *name = arena_dup(a, host);
+	size_t len = strlen(name);
+
+	if (len > 0 && name[len - 1] == '.')
+		name[len - 1] = '\0';
+	for (char *p = name; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return name;
+}
+
 const char *host_expand(struct arena *a, const char *host, const char *ns, const char *domain)
 {
 	bool is_short = host[0] != '*' && !strchr(host, '.') && !host_is_ip(host);
-	char *full =
-		is_short ? arena_printf(a, "%s.%s.svc.%s", host, ns, domain) : arena_dup(a, host);
-	size_t len = strlen(full);
 
-	if (len > 0 && full[len - 1] == '.')
-		full[len - 1] = '\0';
-	for (char *p = full; *p; p++)
-		*p = (char)tolower((unsigned char)*p);
-	return full;
+	return host_lower(a, is_short ? arena_printf(a, "%s.%s.svc.%s", host, ns, domain) : host);
 }

@@ -34,6 +34,9 @@ bool host_overlaps(const char *a, const char *b);
 /** The more specific of two patterns that overlap (Gateway server host and VirtualService host), or NULL if they do not. */
 const char *host_intersect(const char *a, const char *b);
 
+/** A name in lower case, without a trailing dot, in the arena. */
+const char *host_lower(struct arena *a, const char *host);
+
 /**
  * Expand a short name: a host without a dot becomes NAME.NAMESPACE.svc.DOMAIN. "*", IP addresses and
  * anything with a dot stay. The result is lower-case, without a trailing dot, in the arena.

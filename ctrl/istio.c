@@ -144,12 +144,19 @@ struct istio_server_host istio_server_host(struct arena *a, const char *text, co
 	return h;
 }
 
-const char *istio_pair_get(const struct istio_pairs *pairs, const char *key)
+const struct istio_pair *istio_pair_find(const struct istio_pairs *pairs, const char *key)
 {
 	for (uint32_t i = 0; i < pairs->n; i++)
 		if (strcmp(pairs->v[i].key.s, key) == 0)
-			return pairs->v[i].value.s;
+			return &pairs->v[i];
 	return NULL;
+}
+
+const char *istio_pair_get(const struct istio_pairs *pairs, const char *key)
+{
+	const struct istio_pair *pair = istio_pair_find(pairs, key);
+
+	return pair ? pair->value.s : NULL;
 }
 
 bool istio_labels_match(const struct istio_pairs *want, const struct istio_pairs *have)

@@ -20,6 +20,8 @@
 #include "diag.h"
 #include "tree.h"
 
+#include "weir/snapshot.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -208,11 +210,44 @@ struct istio_http_route {
 	struct istio_headers *headers;
 };
 
+struct istio_l4_destination {
+	struct where at;
+	struct istio_destination *destination; /* never NULL in a valid document */
+	struct istio_number weight;
+};
+
+struct istio_tls_match {
+	struct where at;
+	struct istio_texts sni_hosts;
+	struct istio_number port;
+	struct istio_texts gateways;
+};
+
+struct istio_tls_route {
+	struct where at;
+	ISTIO_LIST(struct istio_tls_match) match;
+	ISTIO_LIST(struct istio_l4_destination) route;
+};
+
+struct istio_l4_match {
+	struct where at;
+	struct istio_number port;
+	struct istio_texts gateways;
+};
+
+struct istio_tcp_route {
+	struct where at;
+	ISTIO_LIST(struct istio_l4_match) match; /* empty: every server */
+	ISTIO_LIST(struct istio_l4_destination) route;
+};
+
 struct istio_virtual_service {
 	struct where at; /* of spec */
 	struct istio_texts hosts;
 	struct istio_texts gateways;
 	ISTIO_LIST(struct istio_http_route) http;
+	ISTIO_LIST(struct istio_tls_route) tls;
+	ISTIO_LIST(struct istio_tcp_route) tcp; /* of TCP and UDP servers */
 };
 
 /* ---- DestinationRule -------------------------------------------------------------------- */
@@ -226,14 +261,27 @@ enum istio_simple_lb {
 	ISTIO_LB_LEAST_REQUEST,
 };
 
+struct istio_maglev {
+	struct where at;
+	struct istio_number table_size;
+};
+
+struct istio_consistent_hash {
+	struct where at;
+	struct istio_flag use_source_ip;
+	struct istio_maglev *maglev;
+};
+
 struct istio_load_balancer {
 	struct where at;
 	struct istio_enum simple; /* enum istio_simple_lb */
+	struct istio_consistent_hash *consistent_hash;
 };
 
 struct istio_tcp_settings {
 	struct where at;
 	struct istio_duration connect_timeout;
+	struct istio_duration idle_timeout;
 };
 
 struct istio_connection_pool {
@@ -241,10 +289,21 @@ struct istio_connection_pool {
 	struct istio_tcp_settings *tcp;
 };
 
+enum istio_proxy_protocol_version {
+	ISTIO_PROXY_PROTOCOL_V1,
+	ISTIO_PROXY_PROTOCOL_V2,
+};
+
+struct istio_proxy_protocol {
+	struct where at;
+	struct istio_enum version; /* enum istio_proxy_protocol_version */
+};
+
 struct istio_traffic_policy {
 	struct where at;
 	struct istio_load_balancer *load_balancer;
 	struct istio_connection_pool *connection_pool;
+	struct istio_proxy_protocol *proxy_protocol;
 };
 
 struct istio_subset {
@@ -309,13 +368,23 @@ struct istio_service_entry {
 struct istio_gateway_port {
 	struct where at;
 	struct istio_number number;
-	struct istio_text protocol; /* any letter case: "HTTP" */
+	struct istio_text protocol; /* any letter case: "HTTP"; see istio_protocol() */
 	struct istio_text name;
+};
+
+enum istio_tls_mode {
+	ISTIO_TLS_PASSTHROUGH,
+	ISTIO_TLS_SIMPLE, /* this and the following: never in a valid document */
+	ISTIO_TLS_MUTUAL,
+	ISTIO_TLS_AUTO_PASSTHROUGH,
+	ISTIO_TLS_ISTIO_MUTUAL,
+	ISTIO_TLS_OPTIONAL_MUTUAL,
 };
 
 struct istio_server_tls {
 	struct where at;
 	struct istio_flag https_redirect;
+	struct istio_enum mode; /* enum istio_tls_mode */
 };
 
 struct istio_server {
@@ -425,7 +494,54 @@ struct istio_server_host {
 /** Read one item of Server.hosts: "host", "ns/host", "./host", "*" + "/host". ns: the Gateway's. */
 struct istio_server_host istio_server_host(struct arena *a, const char *text, const char *ns);
 
-/** The value of a label or annotation, or NULL. */
+enum istio_protocol {
+	ISTIO_PROTOCOL_HTTP,
+	ISTIO_PROTOCOL_TCP,
+	ISTIO_PROTOCOL_TLS,   /* TLS, and HTTPS: by server name */
+	ISTIO_PROTOCOL_UDP,   /* Weir's own */
+	ISTIO_PROTOCOL_LATER, /* Istio's, not built */
+	ISTIO_PROTOCOL_UNKNOWN,
+};
+
+/** What a protocol of a Gateway server or a service port means, in any letter case. */
+enum istio_protocol istio_protocol(const char *text);
+
+/* ---- annotations ------------------------------------------------------------------------ */
+
+/* Weir's own settings, for what Istio's API has no field. docs/decisions/0070. */
+#define ISTIO_NOTE_PREFIX  "weir.dev/"
+#define ISTIO_NOTE_QUIC    "weir.dev/quic"    /* Gateway: "true" or "false" */
+#define ISTIO_NOTE_ALPN    "weir.dev/alpn"    /* VirtualService: protocols, with commas */
+#define ISTIO_NOTE_FORWARD "weir.dev/forward" /* DestinationRule; with .SUBSET for one */
+
+/* How a subset's packets are to be forwarded: nat, dsr, ipip, gue or gue:PORT. */
+struct istio_forward {
+	uint8_t mode;      /* enum forward_mode */
+	uint16_t gue_port; /* host order; 0 unless FORWARD_GUE */
+};
+
+#define ISTIO_GUE_PORT 6080 /* IANA: gue */
+
+/** Read the value of ISTIO_NOTE_FORWARD. Returns false if it is none. */
+bool istio_forward_parse(const char *text, struct istio_forward *out);
+
+/** "nat", "dsr", "ipip", "gue". mode: enum forward_mode. */
+const char *istio_forward_name(uint8_t mode);
+
+/**
+ * What the annotations of a DestinationRule say about one of its subsets, or NULL: nothing.
+ *
+ * @param subset  NULL: about those that say nothing of their own
+ */
+const struct istio_pair *istio_forward_note(const struct istio_object *o, const char *subset);
+
+/** Words of a list with commas, with the blanks around them left out. Returns how many; v: at least as many as commas and one. */
+uint32_t istio_words(struct arena *a, const char *text, const char **v);
+
+/** A label or annotation, or NULL. */
+const struct istio_pair *istio_pair_find(const struct istio_pairs *pairs, const char *key);
+
+/** Its value, or NULL. */
 const char *istio_pair_get(const struct istio_pairs *pairs, const char *key);
 
 /** Are all labels of want among those of have (with the same values)? */

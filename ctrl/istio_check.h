@@ -35,6 +35,28 @@ void check_labels(struct check *c, const struct istio_pairs *labels);
 void check_unique(struct check *c, const struct istio_text *const *texts, uint32_t n,
                   const char *code, const char *what);
 
+/** A DestinationRule. */
+void check_destination_rule(struct check *c, const struct istio_destination_rule *r);
+
+/** Names of gateways, of a VirtualService or of a match block. */
+void check_gateway_names(struct check *c, const struct istio_texts *gateways);
+
+/* What the weights of a rule add up to. */
+struct check_weights {
+	uint32_t n;
+	int64_t sum;
+};
+
+/** A destination and its weight, which is added; at: of the pair of them. */
+void check_destination(struct check *c, struct where at, const struct istio_destination *d,
+                       const struct istio_number *weight, struct check_weights *w);
+
+/** The sum of a rule's weights; at: of the list of destinations. */
+void check_weights(struct check *c, const struct check_weights *w, struct where at);
+
+/** The tls and tcp rules of a VirtualService. */
+void check_l4_rules(struct check *c, const struct istio_virtual_service *vs);
+
 /** A VirtualService. */
 void check_virtual_service(struct check *c, const struct istio_virtual_service *vs);
 

@@ -141,6 +141,13 @@ static void decode_uint32(struct decoder *d, const struct istio_field *f, const 
 	to_number(d, n, 0, UINT32_MAX, out);
 }
 
+static void decode_uint64(struct decoder *d, const struct istio_field *f, const struct tree_node *n,
+                          void *out)
+{
+	(void)f;
+	to_number(d, n, 0, INT64_MAX, out);
+}
+
 static void decode_int32(struct decoder *d, const struct istio_field *f, const struct tree_node *n,
                          void *out)
 {
@@ -307,6 +314,7 @@ static decode_fn *const decode[] = {
 	[ISTIO_TEXTS] = decode_texts,       [ISTIO_PAIRS] = decode_pairs,
 	[ISTIO_NUMBERS] = decode_numbers,   [ISTIO_MATCHES] = decode_matches,
 	[ISTIO_MESSAGE] = decode_one,       [ISTIO_MESSAGES] = decode_many,
+	[ISTIO_UINT64] = decode_uint64,
 };
 
 /* ---- messages --------------------------------------------------------------------------- */

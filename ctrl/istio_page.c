@@ -114,7 +114,24 @@ void istio_write_reference(FILE *out)
 	      "`labels`,\n"
 	      "`annotations` and `creationTimestamp`; the rest, and `status`, is for Kubernetes "
 	      "and is left alone.\n"
-	      "`Sidecar` documents are accepted with a warning and have no effect.\n",
+	      "`Sidecar` documents are accepted with a warning and have no effect.\n\n"
+	      "## Annotations\n\n"
+	      "What Istio's API has no field for is said by annotations of our own "
+	      "([why](../decisions/0070-annotations-of-our-own.md), [how to use "
+	      "them](../l4.md)):\n\n"
+	      "| annotation | of | value | meaning |\n|---|---|---|---|\n"
+	      "| `" ISTIO_NOTE_QUIC
+	      "` | Gateway | `\"true\"`, `\"false\"` | Its UDP servers follow "
+	      "QUIC's connection ids, so that a client that changes its address keeps its "
+	      "endpoint. |\n"
+	      "| `" ISTIO_NOTE_ALPN "` | VirtualService | `h2,http/1.1` | Its tls rules are for "
+	      "clients that offer one of these protocols. |\n"
+	      "| `" ISTIO_NOTE_FORWARD
+	      "` | DestinationRule | `nat` (default), `dsr`, `ipip`, `gue`, "
+	      "`gue:PORT` | How packets of TCP and UDP servers reach the endpoints of all "
+	      "its subsets. |\n"
+	      "| `" ISTIO_NOTE_FORWARD ".SUBSET` | DestinationRule | the same | Those of one "
+	      "subset. |\n",
 	      out);
 	for (unsigned int kind = 0; kind < ISTIO_KIND_COUNT; kind++)
 		put_kind(&p, istio_specs[kind]);

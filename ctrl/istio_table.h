@@ -28,8 +28,8 @@ enum istio_type {
 	ISTIO_MATCHES,
 	ISTIO_MESSAGE,
 	ISTIO_MESSAGES,
+	ISTIO_UINT64, /* up to 2^63 - 1 */
 	/* only of fields that are not built */
-	ISTIO_UINT64,
 	ISTIO_UINT32S,
 	ISTIO_DOUBLE,
 	ISTIO_BYTES,

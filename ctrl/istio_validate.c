@@ -129,67 +129,7 @@ void check_unique(struct check *c, const struct istio_text *const *texts, uint32
 			           what, v[i]->s, v[i - 1]->at.line);
 }
 
-/* ---- DestinationRule -------------------------------------------------------------------- */
-
-static void check_policy(struct check *c, const struct istio_traffic_policy *p)
-{
-	if (!p)
-		return;
-	if (p->at.node->n == 0)
-		diag_error(c->d, p->at, "POLICY_EMPTY",
-		           "trafficPolicy is empty; set loadBalancer, or remove it");
-	if (p->load_balancer && p->load_balancer->simple.v == ISTIO_LB_PASSTHROUGH)
-		diag_error(c->d, p->load_balancer->simple.at, "LB_PASSTHROUGH",
-		           "PASSTHROUGH needs an original destination, which an edge does not "
-		           "have; use LEAST_REQUEST, ROUND_ROBIN or RANDOM");
-	const struct istio_connection_pool *pool = p->connection_pool;
-
-	if (pool && pool->at.node->n == 0)
-		diag_error(c->d, pool->at, "POOL_EMPTY",
-		           "connectionPool is empty; set tcp, or remove it");
-	if (pool && pool->tcp)
-		check_duration(c, &pool->tcp->connect_timeout, "connectTimeout");
-}
-
-static void check_destination_rule(struct check *c, const struct istio_destination_rule *r)
-{
-	uint32_t n = r->subsets.n;
-	const struct istio_text **names = arena_alloc(&c->scratch, n * sizeof(struct istio_text *));
-
-	if (check_required(c, &r->host, r->at, "host") && !host_is_pattern(r->host.s) &&
-	    !host_is_ip(r->host.s))
-		diag_error(c->d, r->host.at, "HOST",
-		           "%s is no host name; use letters, digits, '-' and dots, with '*' at the "
-		           "start only",
-		           r->host.s);
-	check_policy(c, r->traffic_policy);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct istio_subset *s = &r->subsets.v[i];
-
-		names[i] = &s->name;
-		if (check_required(c, &s->name, s->at, "name") && !host_is_label(s->name.s))
-			diag_error(c->d, s->name.at, "SUBSET_NAME",
-			           "%s is no subset name; use letters, digits and inner '-', at "
-			           "most 63",
-			           s->name.s);
-		check_labels(c, &s->labels);
-		check_policy(c, s->traffic_policy);
-	}
-	check_unique(c, names, n, "SUBSET_DUPLICATE", "subset");
-}
-
 /* ---- Gateway ---------------------------------------------------------------------------- */
-
-static bool is_one_of(const char *text, const char *const *names)
-{
-	for (; *names; names++)
-		if (strcasecmp(text, *names) == 0)
-			return true;
-	return false;
-}
-
-static const char *const other_protocols[] = {"HTTPS", "GRPC", "GRPC-WEB", "HTTP2",
-                                              "MONGO", "TCP",  "TLS",      NULL};
 
 static void check_server_host(struct check *c, const struct istio_text *t)
 {
@@ -220,15 +160,65 @@ static void check_gateway_port(struct check *c, const struct istio_gateway_port 
 		diag_error(c->d, p->at, "REQUIRED",
 		           "number is missing; give the port to listen on");
 	check_required(c, &p->name, p->at, "name");
-	if (!check_required(c, &p->protocol, p->at, "protocol") ||
-	    strcasecmp(p->protocol.s, "HTTP") == 0)
+	if (!check_required(c, &p->protocol, p->at, "protocol"))
 		return;
-	if (is_one_of(p->protocol.s, other_protocols))
+	switch (istio_protocol(p->protocol.s)) {
+	case ISTIO_PROTOCOL_LATER:
 		diag_error(c->d, p->protocol.at, "NOT_SUPPORTED",
-		           "protocol %s is not supported yet; use HTTP", p->protocol.s);
-	else
-		diag_error(c->d, p->protocol.at, "PROTOCOL", "unknown protocol %s; use HTTP",
+		           "protocol %s is not supported yet; use HTTP, TCP, TLS or UDP",
 		           p->protocol.s);
+		break;
+	case ISTIO_PROTOCOL_UNKNOWN:
+		diag_error(c->d, p->protocol.at, "PROTOCOL",
+		           "unknown protocol %s; use HTTP, TCP, TLS or UDP", p->protocol.s);
+		break;
+	default: break;
+	}
+}
+
+static void check_passthrough(struct check *c, const struct istio_server *s)
+{
+	const struct istio_server_tls *tls = s->tls;
+
+	if (!tls) {
+		if (!check_given(s->at, "tls"))
+			diag_error(c->d, s->port->protocol.at, "TLS_REQUIRED",
+			           "protocol %s needs tls; write tls: {mode: PASSTHROUGH}",
+			           s->port->protocol.s);
+		return;
+	}
+	if (tls->mode.v != ISTIO_TLS_PASSTHROUGH)
+		diag_error(c->d, tls->mode.at, "NOT_SUPPORTED",
+		           "TLS is not ended here yet; use mode PASSTHROUGH and end it at the "
+		           "endpoints");
+	if (tls->https_redirect.v)
+		diag_warn(c->d, tls->https_redirect.at, "HTTPS_REDIRECT",
+		          "httpsRedirect is for plain HTTP servers; it has no effect here");
+}
+
+static void check_server_tls(struct check *c, const struct istio_server *s)
+{
+	const struct istio_server_tls *tls = s->tls;
+
+	switch (s->port && s->port->protocol.s ? istio_protocol(s->port->protocol.s)
+	                                       : ISTIO_PROTOCOL_UNKNOWN) {
+	case ISTIO_PROTOCOL_HTTP:
+		if (tls && tls->mode.set)
+			diag_error(c->d, tls->mode.at, "TLS_ON_HTTP",
+			           "an HTTP server has no TLS mode; use protocol TLS, or remove "
+			           "it");
+		break;
+	case ISTIO_PROTOCOL_TCP:
+	case ISTIO_PROTOCOL_UDP:
+		if (tls)
+			diag_error(c->d, tls->at, "TLS_ON_TCP",
+			           "a %s server has no tls; use protocol TLS to look at server "
+			           "names, or remove it",
+			           s->port->protocol.s);
+		break;
+	case ISTIO_PROTOCOL_TLS: check_passthrough(c, s); break;
+	default: break;
+	}
 }
 
 static void check_server(struct check *c, const struct istio_server *s)
@@ -250,6 +240,26 @@ static void check_server(struct check *c, const struct istio_server *s)
 		           "hosts is missing; name the hosts this server is for, or \"*\"");
 	for (uint32_t i = 0; i < s->hosts.n; i++)
 		check_server_host(c, &s->hosts.v[i]);
+	check_server_tls(c, s);
+}
+
+static void check_quic(struct check *c, const struct istio_gateway *g)
+{
+	const struct istio_pair *note = istio_pair_find(&c->o->annotations, ISTIO_NOTE_QUIC);
+
+	if (!note)
+		return;
+	if (strcmp(note->value.s, "true") != 0 && strcmp(note->value.s, "false") != 0)
+		diag_error(c->d, note->value.at, "QUIC", "%s is %s; give \"true\" or \"false\"",
+		           note->key.s, note->value.s);
+	for (uint32_t i = 0; i < g->servers.n; i++) {
+		const struct istio_gateway_port *p = g->servers.v[i].port;
+
+		if (p && p->protocol.s && istio_protocol(p->protocol.s) == ISTIO_PROTOCOL_UDP)
+			return;
+	}
+	diag_warn(c->d, note->key.at, "QUIC_UNUSED",
+	          "%s is about UDP servers, and there are none; remove it", note->key.s);
 }
 
 static void check_gateway(struct check *c, const struct istio_gateway *g)
@@ -272,6 +282,7 @@ static void check_gateway(struct check *c, const struct istio_gateway *g)
 		check_server(c, s);
 	}
 	check_unique(c, names, n, "PORT_NAME_DUPLICATE", "port name");
+	check_quic(c, g);
 }
 
 /* ---- WorkloadEntry, ServiceEntry -------------------------------------------------------- */
@@ -300,8 +311,6 @@ static void check_endpoint(struct check *c, const struct istio_workload_entry *e
 
 static void check_service_port(struct check *c, const struct istio_service_port *p)
 {
-	static const char *const unlike[] = {"GRPC", "GRPC-WEB", "HTTP2", NULL};
-
 	check_port(c, &p->number, "number");
 	if (!p->number.set && !check_given(p->at, "number"))
 		diag_error(c->d, p->at, "REQUIRED",
@@ -313,19 +322,20 @@ static void check_service_port(struct check *c, const struct istio_service_port 
 		check_port(c, &p->target_port, "targetPort");
 	const char *protocol = p->protocol.s ? p->protocol.s : "";
 
-	if (protocol[0] == '\0' || strcasecmp(protocol, "HTTP") == 0)
+	if (protocol[0] == '\0')
 		return;
-	if (is_one_of(protocol, unlike))
-		diag_error(c->d, p->protocol.at, "NOT_SUPPORTED",
-		           "protocol %s is not supported yet; use HTTP", protocol);
-	else if (is_one_of(protocol, other_protocols))
-		diag_warn(c->d, p->protocol.at, "PROTOCOL",
-		          "requests routed to this %s port go out as plain HTTP/1.1; use HTTP if "
-		          "that is meant",
-		          protocol);
-	else
-		diag_error(c->d, p->protocol.at, "PROTOCOL", "unknown protocol %s; use HTTP",
-		           protocol);
+	switch (istio_protocol(protocol)) {
+	case ISTIO_PROTOCOL_LATER:
+		if (strcasecmp(protocol, "MONGO") != 0)
+			diag_error(c->d, p->protocol.at, "NOT_SUPPORTED",
+			           "protocol %s is not supported yet; use HTTP or TCP", protocol);
+		break;
+	case ISTIO_PROTOCOL_UNKNOWN:
+		diag_error(c->d, p->protocol.at, "PROTOCOL",
+		           "unknown protocol %s; use HTTP, TCP, TLS or UDP", protocol);
+		break;
+	default: break;
+	}
 }
 
 static void check_service_ports(struct check *c, const struct istio_service_entry *s)

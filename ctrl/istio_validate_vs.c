@@ -35,7 +35,7 @@ static void check_overlap(struct check *c, const struct istio_texts *hosts)
 			}
 }
 
-static void check_gateway_names(struct check *c, const struct istio_texts *gateways)
+void check_gateway_names(struct check *c, const struct istio_texts *gateways)
 {
 	for (uint32_t i = 0; i < gateways->n; i++) {
 		const struct istio_text *t = &gateways->v[i];
@@ -301,18 +301,18 @@ static void check_authority_once(struct check *c, const struct istio_http_route 
 
 /* ---- actions ---------------------------------------------------------------------------- */
 
-static void check_destination(struct check *c, const struct istio_http_destination *hd)
+void check_destination(struct check *c, struct where at, const struct istio_destination *d,
+                       const struct istio_number *weight, struct check_weights *w)
 {
-	const struct istio_destination *d = hd->destination;
-
-	check_headers(c, hd->headers);
-	if (hd->weight.v < 0)
-		diag_error(c->d, hd->weight.at, "WEIGHT_NEGATIVE",
-		           "weight is %" PRId64 "; give 0 or more", hd->weight.v);
+	w->n++;
+	w->sum += weight->v > 0 ? weight->v : 0;
+	if (weight->v < 0)
+		diag_error(c->d, weight->at, "WEIGHT_NEGATIVE",
+		           "weight is %" PRId64 "; give 0 or more", weight->v);
 	if (!d) {
-		if (!check_given(hd->at, "destination") ||
-		    tree_is_null(tree_get(hd->at.node, "destination")))
-			diag_error(c->d, hd->at, "DEST_REQUIRED",
+		if (!check_given(at, "destination") ||
+		    tree_is_null(tree_get(at.node, "destination")))
+			diag_error(c->d, at, "DEST_REQUIRED",
 			           "destination is missing; give one with a host");
 		return;
 	}
@@ -337,20 +337,27 @@ static void check_destination(struct check *c, const struct istio_http_destinati
 		check_port(c, &d->port->number, "port number");
 }
 
-static void check_weights(struct check *c, const struct istio_http_route *r)
+void check_weights(struct check *c, const struct check_weights *w, struct where at)
 {
-	int64_t sum = 0;
+	if (w->n >= 2 && w->sum == 0)
+		diag_error(c->d, at, "WEIGHT_TOTAL_ZERO",
+		           "all weights are 0 or absent; give at least one destination a weight");
+	if (w->sum > WEIGHT_SUM_MAX)
+		diag_error(c->d, at, "WEIGHT_TOTAL",
+		           "the weights add up to more than %u; use smaller ones", WEIGHT_SUM_MAX);
+}
+
+static void check_http_destinations(struct check *c, const struct istio_http_route *r)
+{
+	struct check_weights w = {0};
 
 	for (uint32_t i = 0; i < r->route.n; i++) {
-		check_destination(c, &r->route.v[i]);
-		sum += r->route.v[i].weight.v > 0 ? r->route.v[i].weight.v : 0;
+		const struct istio_http_destination *d = &r->route.v[i];
+
+		check_headers(c, d->headers);
+		check_destination(c, d->at, d->destination, &d->weight, &w);
 	}
-	if (r->route.n >= 2 && sum == 0)
-		diag_error(c->d, r->route.at, "WEIGHT_TOTAL_ZERO",
-		           "all weights are 0 or absent; give at least one destination a weight");
-	if (sum > WEIGHT_SUM_MAX)
-		diag_error(c->d, r->route.at, "WEIGHT_TOTAL",
-		           "the weights add up to more than %u; use smaller ones", WEIGHT_SUM_MAX);
+	check_weights(c, &w, r->route.at);
 }
 
 static bool has_text(const struct istio_text *t)
@@ -438,7 +445,7 @@ static void check_http_route(struct check *c, const struct istio_http_route *r)
 	check_actions(c, r);
 	for (uint32_t i = 0; i < r->match.n; i++)
 		check_match(c, &r->match.v[i]);
-	check_weights(c, r);
+	check_http_destinations(c, r);
 	check_headers(c, r->headers);
 	check_redirect(c, r->redirect);
 	check_direct_response(c, r->direct_response);
@@ -535,10 +542,13 @@ void check_virtual_service(struct check *c, const struct istio_virtual_service *
 {
 	check_hosts(c, vs);
 	check_gateway_names(c, &vs->gateways);
-	if (check_empty(vs->http.n, vs->http.at, vs->at, "http") && !check_given(vs->at, "tcp") &&
-	    !check_given(vs->at, "tls"))
-		diag_error(c->d, vs->at, "NO_ROUTES", "http is missing; give at least one rule");
+	if (check_empty(vs->http.n, vs->http.at, vs->at, "http") &&
+	    check_empty(vs->tcp.n, vs->tcp.at, vs->at, "tcp") &&
+	    check_empty(vs->tls.n, vs->tls.at, vs->at, "tls"))
+		diag_error(c->d, vs->at, "NO_ROUTES",
+		           "http, tls and tcp are missing; give at least one rule");
 	for (uint32_t i = 0; i < vs->http.n; i++)
 		check_http_route(c, &vs->http.v[i]);
 	warn_unreachable(c, vs);
+	check_l4_rules(c, vs);
 }

@@ -8,6 +8,9 @@
 
 #define HEADING(kind) \
 	"apiVersion: networking.istio.io/v1\nkind: " kind "\nmetadata: {name: x}\nspec:\n"
+#define NOTED(kind, notes)                                \
+	"apiVersion: networking.istio.io/v1\nkind: " kind \
+	"\nmetadata: {name: x, annotations: {" notes "}}\nspec:\n"
 #define DOC   ""
 #define VS    HEADING("VirtualService")
 #define DR    HEADING("DestinationRule")
