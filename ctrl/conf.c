@@ -98,13 +98,19 @@ static bool parse_value(struct reader *r, enum conf_type type, const char *text,
 {
 	static const char *const bools[] = {"false", "true", NULL};
 	static const char *const levels[] = {"error", "warning", "info", "debug", NULL};
+	static const char *const offload[] = {"none", "mark", "steer", "rewrite", "splice", NULL};
 
 	switch (type) {
 	case CONF_BOOL: return parse_word(text, bools, &out->n);
 	case CONF_LEVEL: return parse_word(text, levels, &out->n);
 	case CONF_NUMBER: return parse_number(text, 10, &out->n);
 	case CONF_MODE: return parse_number(text, 8, &out->n);
+	case CONF_BYTES_OR_OFF:
+		if (strcmp(text, "off") == 0)
+			return out->n = NODE_SPLICE_NEVER, true;
+		return parse_bytes(text, &out->n);
 	case CONF_BYTES: return parse_bytes(text, &out->n);
+	case CONF_OFFLOAD: return parse_word(text, offload, &out->n);
 	case CONF_TIME: return istio_duration_parse(text, &out->n);
 	case CONF_TEXT: return out->text = arena_dup(&r->conf->arena, text), true;
 	case CONF_ADDRESS: return ip_parse(text, &out->addr) && !ip_is_any(&out->addr);
@@ -122,6 +128,10 @@ static bool in_range(const struct conf_key *key, const union value *v)
 {
 	switch (key->type) {
 	case CONF_NUMBER:
+	case CONF_BYTES_OR_OFF:
+		if (v->n == NODE_SPLICE_NEVER)
+			return true;
+		return v->n >= key->min && v->n <= key->max;
 	case CONF_BYTES:
 	case CONF_TIME:
 	case CONF_MODE: return v->n >= key->min && v->n <= key->max;

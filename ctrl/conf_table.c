@@ -80,9 +80,11 @@ const char *conf_expect(const struct conf_key *key, char *out, size_t size)
 		         *unit ? " " : "", unit);
 		break;
 	case CONF_BYTES:
+	case CONF_BYTES_OR_OFF:
 		format_bytes(key->min, min, sizeof(min));
 		format_bytes(key->max, max, sizeof(max));
-		snprintf(out, size, "%s to %s bytes", min, max);
+		snprintf(out, size, "%s to %s bytes%s", min, max,
+		         key->type == CONF_BYTES ? "" : ", or off");
 		break;
 	case CONF_TIME:
 		format_time(key->min, min, sizeof(min));
@@ -94,6 +96,7 @@ const char *conf_expect(const struct conf_key *key, char *out, size_t size)
 		         (unsigned)key->max);
 		break;
 	case CONF_LEVEL: snprintf(out, size, "error, warning, info or debug"); break;
+	case CONF_OFFLOAD: snprintf(out, size, "none, mark, steer, rewrite or splice"); break;
 	case CONF_TEXT:
 		snprintf(out, size, "text of %" PRIu64 " to %" PRIu64 " bytes", key->min, key->max);
 		break;

@@ -8,16 +8,18 @@
 
 enum conf_type {
 	CONF_LIST,
-	CONF_BOOL,    /* bool */
-	CONF_NUMBER,  /* uint16_t, uint32_t or uint64_t, by size */
-	CONF_BYTES,   /* the same, with Ki, Mi, Gi */
-	CONF_TIME,    /* uint64_t microseconds, written 1.5s, 10ms, 200us */
-	CONF_MODE,    /* uint32_t, written in octal */
-	CONF_LEVEL,   /* uint32_t enum log_level */
-	CONF_TEXT,    /* const char * in the arena */
-	CONF_ADDRESS, /* struct ip_addr */
-	CONF_BIND,    /* struct ip_addr, "*" is all zero */
-	CONF_PREFIX,  /* struct node_prefix */
+	CONF_BOOL,         /* bool */
+	CONF_NUMBER,       /* uint16_t, uint32_t or uint64_t, by size */
+	CONF_BYTES,        /* the same, with Ki, Mi, Gi */
+	CONF_BYTES_OR_OFF, /* the same, or "off": the largest uint64_t */
+	CONF_TIME,         /* uint64_t microseconds, written 1.5s, 10ms, 200us */
+	CONF_MODE,         /* uint32_t, written in octal */
+	CONF_LEVEL,        /* uint32_t enum log_level */
+	CONF_OFFLOAD,      /* uint8_t enum offload_level */
+	CONF_TEXT,         /* const char * in the arena */
+	CONF_ADDRESS,      /* struct ip_addr */
+	CONF_BIND,         /* struct ip_addr, "*" is all zero */
+	CONF_PREFIX,       /* struct node_prefix */
 };
 
 struct conf_key {

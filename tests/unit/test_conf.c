@@ -56,7 +56,8 @@ static bool gives(const struct conf_key *key, const char *value, const char *cod
 
 static bool is_number(enum conf_type type)
 {
-	return type == CONF_NUMBER || type == CONF_BYTES || type == CONF_TIME || type == CONF_MODE;
+	return type == CONF_NUMBER || type == CONF_BYTES || type == CONF_BYTES_OR_OFF ||
+	       type == CONF_TIME || type == CONF_MODE;
 }
 
 static void write_number(const struct conf_key *key, uint64_t n, char *out)
@@ -230,7 +231,9 @@ static const char whole[] = "ports:\n"
 			    "listeners: [{port: 8080}, {address: 10.1.0.2, port: 81}]\n"
 			    "sources: {addresses: [10.2.0.3], port_min: 2000, port_max: 3000}\n"
 			    "limits: {header: 8Ki, connections: 100}\n"
-			    "times: {drain: 1500ms, idle_sleep: 0s}\n"
+			    "times: {drain: 1500ms, idle_sleep: 0s, dead_endpoint: 0s}\n"
+			    "splice: {min_body: off}\n"
+			    "offload: {level: steer, window: 10ms}\n"
 			    "control: {mode: 0600}\n"
 			    "routing: {strict_gateways: true}\n"
 			    "memory: {hugepages: false}\n"
@@ -273,6 +276,11 @@ static void a_whole_file_is_understood(void **state)
 	assert_int_equal(c->node.limits.conns, 100);
 	assert_int_equal(c->node.times.drain_us, 1500000);
 	assert_int_equal(c->node.times.idle_sleep_us, 0);
+	assert_int_equal(c->node.times.dead_endpoint_us, 0);
+	assert_true(c->node.splice_bytes == NODE_SPLICE_NEVER);
+	assert_int_equal(c->node.offload.level, OFFLOAD_STEER);
+	assert_int_equal(c->node.offload.window_us, 10000);
+	assert_int_equal(c->node.offload.min_bytes, 1 << 20);
 	assert_int_equal(c->control_mode, 0600);
 	assert_true(c->strict_gateways);
 	assert_false(c->node.huge);
@@ -297,6 +305,10 @@ static void a_port_is_enough(void **state)
 	assert_string_equal(c->ns, "default");
 	assert_string_equal(c->control_socket, "/run/weir/control.sock");
 	assert_int_equal(c->message_limit, 16 << 20);
+	assert_int_equal(c->node.limits.flows, 262144);
+	assert_int_equal(c->node.times.flow_idle_us, UINT64_C(3600000000));
+	assert_int_equal(c->node.splice_bytes, 65536);
+	assert_int_equal(c->node.offload.level, OFFLOAD_SPLICE);
 	conf_free(c);
 }
 
