@@ -3,8 +3,8 @@
  * Property: a snapshot built from the one before is the one that is built from nothing, after any sequence of
  * changes; and a snapshot does not change, whatever is built from it or freed.
  *
- * Documents come and go from a few names, so that they meet: several of one host, of one service, in two
- * namespaces, destinations that are not there yet, wildcards, selectors, names that DNS gives. Both
+ * Documents come and go from a few names, so that they meet: several of one host, port or server name, of one
+ * service, in two namespaces, destinations that are not there yet, wildcards, selectors, names that DNS gives. Both
  * snapshots are written out as text with every slot, weight, table and database in it and compared, as
  * is what the builds say. Slots in use must be as many as a build from nothing takes.
  *
@@ -84,14 +84,58 @@ static void put_rule(FILE *f)
 	}
 }
 
+static void put_l4_route(FILE *f)
+{
+	fputs("    route:\n", f);
+	for (uint32_t i = 0, n = 1 + rnd(2); i < n; i++)
+		put_destination(f, 1 + rnd(3));
+}
+
+static void put_tcp_rules(FILE *f)
+{
+	static const char *const matches[] = {"port: 90", "port: 91", "gateways: [g]",
+	                                      "port: 90, gateways: [g, mesh]"};
+
+	fputs("  tcp:\n", f);
+	for (uint32_t i = 0, n = 1 + rnd(3); i < n; i++) {
+		if (!one_in(4))
+			fprintf(f, "  - match: [{%s}]\n", PICK(matches));
+		else
+			fputs("  -\n", f);
+		put_l4_route(f);
+	}
+}
+
+/* The names are among those of hosts[]: some are not within the document's, which is refused then. */
+static void put_tls_rules(FILE *f)
+{
+	static const char *const snis[] = {"x.a.b", "'*.a.b'", "x.a.b, y.a.b", "'*.x.a.b'"};
+
+	fputs("  tls:\n", f);
+	for (uint32_t i = 0, n = 1 + rnd(3); i < n; i++) {
+		fprintf(f, "  - match: [{sniHosts: [%s]%s}]\n", PICK(snis),
+		        one_in(5) ? ", port: 91" : "");
+		put_l4_route(f);
+	}
+}
+
 static void put_virtual_service(FILE *f)
 {
 	static const char *const gateways[] = {"g", "two/g", "g, two/g", "mesh", "mesh, g"};
+	bool tls = one_in(5);
 
 	put_head(f, "VirtualService");
-	fprintf(f, "}\nspec:\n  hosts: [%s]\n", PICK(hosts));
+	if (tls && one_in(3))
+		fputs(", annotations: {weir.dev/alpn: h2}", f);
+	fprintf(f, "}\nspec:\n  hosts: [%s]\n", tls ? "'*.a.b'" : PICK(hosts));
 	if (one_in(3))
 		fprintf(f, "  gateways: [%s]\n", PICK(gateways));
+	if (tls)
+		put_tls_rules(f);
+	if (one_in(5))
+		put_tcp_rules(f);
+	else if (tls && one_in(2))
+		return;
 	fputs("  http:\n", f);
 	for (uint32_t i = 0, n = 1 + rnd(3); i < n; i++)
 		put_rule(f);
@@ -99,12 +143,22 @@ static void put_virtual_service(FILE *f)
 
 static void put_destination_rule(FILE *f)
 {
-	static const char *const policies[] = {"ROUND_ROBIN", "RANDOM", "LEAST_REQUEST"};
+	static const char *const policies[] = {
+		"simple: ROUND_ROBIN", "simple: RANDOM", "simple: LEAST_REQUEST",
+		"consistentHash: {maglev: {tableSize: 251}}",
+		"consistentHash: {useSourceIp: true, maglev: {tableSize: 13}}"};
+	static const char *const modes[] = {"nat", "ipip", "gue", "'gue:99'"};
 
 	put_head(f, "DestinationRule");
+	if (one_in(6))
+		fprintf(f, ", annotations: {weir.dev/forward%s: %s}", one_in(2) ? ".v3" : "",
+		        PICK(modes));
 	fprintf(f, "}\nspec:\n  host: %s\n", one_in(5) ? PICK(patterns) : PICK(services));
 	if (one_in(2))
-		fprintf(f, "  trafficPolicy: {loadBalancer: {simple: %s}}\n", PICK(policies));
+		fprintf(f, "  trafficPolicy: {loadBalancer: {%s}%s}\n", PICK(policies),
+		        one_in(4)    ? ", connectionPool: {tcp: {idleTimeout: 5s}}"
+		        : one_in(20) ? ", proxyProtocol: {}"
+		                     : "");
 	fputs("  subsets:\n", f);
 	for (uint32_t i = rnd(2); i < 3; i++)
 		fprintf(f, "  - {name: %s, labels: {version: %s}}\n", versions[i], PICK(versions));
@@ -141,6 +195,7 @@ static void put_gateway(FILE *f)
 {
 	static const char *const server_hosts[] = {"'*'", "'*.a.b'", "x.a.b, '*.b'", "two/*",
 	                                           "./*.b"};
+	static const char *const others[] = {"TCP", "UDP", "TLS", "TCP"};
 
 	fprintf(f,
 	        "---\napiVersion: networking.istio.io/v1\nkind: Gateway\n"
@@ -150,6 +205,10 @@ static void put_gateway(FILE *f)
 		fprintf(f, "  - {port: {number: %u, name: p%u, protocol: HTTP}, hosts: [%s]%s}\n",
 		        80 + rnd(2), i, PICK(server_hosts),
 		        one_in(5) ? ", tls: {httpsRedirect: true}" : "");
+	for (uint32_t i = 0; i < 4; i++)
+		fprintf(f, "  - {port: {number: %u, name: q%u, protocol: %s}, hosts: [%s]%s}\n",
+		        i == 2 ? 443 : 90 + rnd(2), i, others[i], PICK(server_hosts),
+		        i == 2 ? ", tls: {}" : "");
 }
 
 static void put_document(FILE *f)
@@ -201,6 +260,16 @@ static void put_table(FILE *f, const uint16_t *table, uint32_t n)
 		fprintf(f, " %u", table[i]);
 }
 
+/* Its checksum: a table has 65,537 places. */
+static void put_maglev(FILE *f, const struct subset *s)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < s->n_maglev; i++)
+		sum = sum * 31 + (s->maglev[i] < s->n_endpoints ? s->maglev[i] : 0xffffff);
+	fprintf(f, " maglev=%u %" PRIx64, s->n_maglev, sum);
+}
+
 static void put_subset(FILE *f, const struct subset *s)
 {
 	if (!s) {
@@ -210,8 +279,12 @@ static void put_subset(FILE *f, const struct subset *s)
 	fputs("      ", f);
 	put_str(f, "subset", s->name);
 	put_slot(f, "slot", s->slot);
-	fprintf(f, " policy=%u timeout=%" PRIu64, s->policy, s->connect_timeout_us);
+	fprintf(f, " policy=%u timeout=%" PRIu64 " idle=%" PRIu64, s->policy, s->connect_timeout_us,
+	        s->idle_timeout_us);
+	fprintf(f, " mode=%u proxy=%u hash=%u gue=%u", s->mode, s->proxy_protocol, s->hash_on,
+	        ntohs(s->gue_port));
 	put_table(f, s->table, s->n_table);
+	put_maglev(f, s);
 	for (uint32_t i = 0; i < s->n_endpoints; i++) {
 		const struct endpoint *e = &s->endpoints[i];
 		char text[IP_ADDR_TEXT_MAX];
@@ -222,6 +295,30 @@ static void put_subset(FILE *f, const struct subset *s)
 		put_str(f, "name", e->name);
 	}
 	fputs("\n", f);
+}
+
+static void put_split(FILE *f, const struct split *s)
+{
+	for (uint32_t i = 0; i < s->n_dests; i++) {
+		const struct dest *d = &s->dests[i];
+
+		fputs("     ", f);
+		put_str(f, "dest", d->name);
+		put_slot(f, "stats", d->stats);
+		fprintf(f, " weight=%u\n", d->weight);
+		put_subset(f, d->subset);
+	}
+	put_slot(f, "     split", s->slot);
+	put_table(f, s->table, s->n_table);
+	fputs("\n", f);
+}
+
+static void put_l4(FILE *f, const struct l4_route *r)
+{
+	put_str(f, "    l4", r->name);
+	put_str(f, "source", r->source);
+	fputs("\n", f);
+	put_split(f, r->split);
 }
 
 static void put_route(FILE *f, const struct route *r)
@@ -238,20 +335,8 @@ static void put_route(FILE *f, const struct route *r)
 	if (r->direct)
 		fprintf(f, " status=%u", r->direct->status);
 	fputs("\n", f);
-	for (uint32_t i = 0; r->split && i < r->split->n_dests; i++) {
-		const struct dest *d = &r->split->dests[i];
-
-		fputs("     ", f);
-		put_str(f, "dest", d->name);
-		put_slot(f, "stats", d->stats);
-		fprintf(f, " weight=%u\n", d->weight);
-		put_subset(f, d->subset);
-	}
-	if (r->split) {
-		put_slot(f, "     split", r->split->slot);
-		put_table(f, r->split->table, r->split->n_table);
-		fputs("\n", f);
-	}
+	if (r->split)
+		put_split(f, r->split);
 }
 
 static void put_match(FILE *f, const struct str_match *m)
@@ -286,6 +371,19 @@ static void put_vhost(FILE *f, const struct vhost *v)
 	}
 }
 
+static void put_tls(FILE *f, const struct vhost *v)
+{
+	for (uint32_t i = 0; i < v->n_tls; i++) {
+		const struct tls_rule *t = &v->tls[i];
+
+		fputs("   tls", f);
+		for (uint32_t k = 0; k < t->n_alpn; k++)
+			put_str(f, "alpn", t->alpn[k]);
+		fputs("\n", f);
+		put_l4(f, t->route);
+	}
+}
+
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(*(char *const *)a, *(char *const *)b);
@@ -308,6 +406,7 @@ static void put_rows(FILE *f, const struct host_row *rows, uint32_t mask)
 		fprintf(row, " hash %s\n",
 		        rows[i].hash == host_hash(rows[i].name) ? "right" : "wrong");
 		put_vhost(row, rows[i].vhost);
+		put_tls(row, rows[i].vhost);
 		fclose(row);
 	}
 	qsort(texts, n, sizeof(char *), by_text);
@@ -317,6 +416,8 @@ static void put_rows(FILE *f, const struct host_row *rows, uint32_t mask)
 	}
 	free(texts);
 }
+
+static uint32_t n_l4; /* TCP and UDP listeners with a rule that were seen */
 
 static char *text_of(const struct snapshot *s)
 {
@@ -328,14 +429,21 @@ static char *text_of(const struct snapshot *s)
 		const struct listener *l = &s->listeners[i];
 
 		put_str(f, "listener", l->name);
-		fprintf(f, " port=%u redirect=%d lens", ntohs(l->port), l->https_redirect);
+		fprintf(f, " kind=%u port=%u stream=%d quic=%d redirect=%d lens", l->kind,
+		        ntohs(l->port), l->stream, l->quic, l->https_redirect);
 		for (uint32_t k = 0; k < l->hosts.n_suffix_lens; k++)
 			fprintf(f, " %u", l->hosts.suffix_lens[k]);
 		fputs("\n", f);
 		put_rows(f, l->hosts.exact, l->hosts.exact_mask);
 		put_rows(f, l->hosts.suffix, l->hosts.suffix_mask);
-		if (l->hosts.any)
+		if (l->hosts.any) {
 			put_vhost(f, l->hosts.any);
+			put_tls(f, l->hosts.any);
+		}
+		if (l->l4) {
+			n_l4++;
+			put_l4(f, l->l4);
+		}
 	}
 	fclose(f);
 	return text;
@@ -596,8 +704,8 @@ int main(int argc, char **argv)
 		wrong = step(&current);
 	if (!wrong)
 		wrong = finish(current);
-	printf("%u steps, %u invalid, %u built, %u refused, %u of %u virtual hosts shared\n", i,
-	       invalid, built, refused, shared, n_vhosts);
+	printf("%u steps, %u invalid, %u built, %u refused, %u of %u virtual hosts shared, %u L4\n",
+	       i, invalid, built, refused, shared, n_vhosts, n_l4);
 	if (wrong) {
 		char *text = documents();
 
@@ -606,5 +714,7 @@ int main(int argc, char **argv)
 	}
 	routing_fini(&r);
 	routing_fini(&other);
-	return shared > n_steps / 4 && shared < n_vhosts ? 0 : 1; /* a test of nothing is no test */
+	return shared > n_steps / 4 && shared < n_vhosts && n_l4 > n_steps / 4
+	               ? 0
+	               : 1; /* a test of nothing is no test */
 }
