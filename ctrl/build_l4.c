@@ -243,20 +243,18 @@ static void check_subset(struct build *b, const struct rule *r, uint32_t i,
 		check_families(b, at, l, s);
 }
 
+/* A port of protocol UDP for TCP is fine: so has DNS one port, and one rule for both. */
 static void check_protocols(struct build *b, const struct build_unit *u, const struct rule *r,
                             const struct listener *l)
 {
-	for (uint32_t i = 0; i < r->n; i++) {
+	for (uint32_t i = 0; i < r->n && l->kind == LISTENER_UDP; i++) {
 		enum istio_protocol p =
 			build_target_protocol(b, r->v[i].destination, u->o->ns.s, ntohs(l->port));
-		bool udp = l->kind == LISTENER_UDP;
 
-		if (p != ISTIO_PROTOCOL_UNKNOWN && (p == ISTIO_PROTOCOL_UDP) != udp)
+		if (p != ISTIO_PROTOCOL_UNKNOWN && p != ISTIO_PROTOCOL_UDP)
 			diag_warn(b->diags, r->v[i].at, "PROTOCOL",
-			          "connections to this destination come by %s, but the port of its "
-			          "ServiceEntry is %s; use a port of protocol %s",
-			          udp ? "UDP" : "TCP", udp ? "not UDP" : "UDP",
-			          udp ? "UDP" : "TCP");
+			          "connections to this destination come by UDP, but the port of "
+			          "its ServiceEntry is not; give it protocol: UDP");
 	}
 }
 

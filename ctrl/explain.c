@@ -11,172 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HOSTS_SHOWN_MAX 20 /* host names listed when none fits */
-
-/* A place where requests of one port may come in. */
-struct entrance {
-	const char *gateway; /* "namespace/name", or "" for a listener of the node */
-	const char *listener;
-	bool https_redirect;
-	struct ip_addr addr;
-	uint16_t port;
-	const char *ns;   /* only VirtualServices of this namespace; NULL: any */
-	const char *host; /* pattern */
-};
-
-struct entrances {
-	struct entrance *v;
-	uint32_t n;
-};
-
-/* A list of n items in which one more has room: it doubles whenever n is a power of two. */
-static void *room_for_one(struct explain *e, void *v, uint32_t n, size_t item)
-{
-	if (n & (n - 1))
-		return v;
-	void *bigger = arena_alloc(&e->arena, (n ? 2 * n : 1) * item);
-
-	if (n > 0)
-		memcpy(bigger, v, n * item);
-	return bigger;
-}
-
-/* ---- entrances -------------------------------------------------------------------------- */
-
-static void add_entrance(struct explain *e, struct entrances *l, const struct entrance *one)
-{
-	l->v = room_for_one(e, l->v, l->n, sizeof(*l->v));
-	l->v[l->n] = *one;
-	if (ip_is_v4(&one->addr) && one->addr.w[3] == 0)
-		l->v[l->n].addr = (struct ip_addr){0};
-	l->n++;
-}
-
-static void add_gateway(struct explain *e, struct entrances *l, const struct istio_object *o)
-{
-	for (uint32_t i = 0; i < o->gateway->servers.n; i++) {
-		const struct istio_server *s = &o->gateway->servers.v[i];
-		const char *name = s->name.s ? s->name.s : s->port->name.s;
-		struct entrance one = {
-			.gateway = arena_printf(&e->arena, "%s/%s", o->ns.s, o->name.s),
-			.port = (uint16_t)s->port->number.v,
-			.https_redirect = s->tls && s->tls->https_redirect.v,
-		};
-
-		one.listener = arena_printf(&e->arena, "%s/%s", one.gateway, name ? name : "");
-		if (s->bind.s)
-			ip_parse(s->bind.s, &one.addr);
-		for (uint32_t k = 0; k < s->hosts.n; k++) {
-			struct istio_server_host h =
-				istio_server_host(&e->arena, s->hosts.v[k].s, o->ns.s);
-
-			one.ns = h.ns;
-			one.host = h.host;
-			add_entrance(e, l, &one);
-		}
-	}
-}
-
-static struct entrances all_entrances(struct explain *e)
-{
-	struct entrance one = {.gateway = "", .listener = "weir.yaml", .host = "*"};
-	uint32_t n, first = docset_range(e->docs, ISTIO_GATEWAY, &n);
-	struct entrances l = {0};
-
-	for (uint32_t i = first; i < first + n; i++)
-		add_gateway(e, &l, docset_at(e->docs, i));
-	for (uint32_t i = 0; n == 0 && i < e->o->n_listeners; i++) {
-		one.addr = e->o->listeners[i].addr;
-		one.port = e->o->listeners[i].port;
-		add_entrance(e, &l, &one);
-	}
-	if (n == 0 && e->o->n_listeners == 0) {
-		one.port = e->port;
-		add_entrance(e, &l, &one);
-	}
-	return l;
-}
-
-/* The listener a request to this port reaches: its own address, else any address, else the first. */
-static const struct entrance *reached(const struct explain *e, const struct entrances *l)
-{
-	const struct entrance *best = NULL;
-	struct ip_addr to;
-	bool is_ip = ip_parse(e->host, &to);
-
-	for (uint32_t i = 0; i < l->n; i++) {
-		const struct entrance *one = &l->v[i];
-
-		if (one->port != e->port)
-			continue;
-		if (is_ip && ip_eq(&one->addr, &to))
-			return one;
-		if (!best || (ip_is_any(&one->addr) && !ip_is_any(&best->addr)))
-			best = one;
-	}
-	return best;
-}
-
-static bool same_listener(const struct entrance *a, const struct entrance *b)
-{
-	return a->port == b->port && ip_eq(&a->addr, &b->addr);
-}
-
-/* ---- binding ---------------------------------------------------------------------------- */
-
-/* Does a VirtualService without a list, or with "mesh" in it, count as bound? */
-static bool mesh_counts(const struct explain *e)
-{
-	return !e->o->strict_gateways;
-}
-
-static bool list_names(struct explain *e, const struct istio_texts *list, const char *ns,
-                       const char *gateway)
-{
-	struct istio_gateway_ref r;
-
-	for (uint32_t i = 0; i < list->n; i++) {
-		if (!istio_gateway_ref(&e->arena, list->v[i].s, ns, &r) || r.mesh)
-			continue;
-		if (strcmp(arena_printf(&e->arena, "%s/%s", r.ns, r.name), gateway) == 0)
-			return true;
-	}
-	return false;
-}
-
-static bool list_has_mesh(const struct istio_texts *list)
-{
-	for (uint32_t i = 0; i < list->n; i++)
-		if (strcmp(list->v[i].s, "mesh") == 0)
-			return true;
-	return false;
-}
-
-static bool is_mesh(const struct explain *e, const struct istio_object *vs)
-{
-	const struct istio_texts *gateways = &vs->virtual_service->gateways;
-
-	return mesh_counts(e) && (gateways->n == 0 || list_has_mesh(gateways));
-}
-
-static bool is_bound(struct explain *e, const struct istio_object *vs, const struct entrance *one)
-{
-	if (one->ns && strcmp(one->ns, vs->ns.s) != 0)
-		return false;
-	return is_mesh(e, vs) || (*one->gateway && list_names(e, &vs->virtual_service->gateways,
-	                                                      vs->ns.s, one->gateway));
-}
-
-/* The host name under which the VirtualService's k-th host is served there, or NULL. */
-static const char *served_host(struct explain *e, const struct istio_object *vs, uint32_t k,
-                               const struct entrance *one)
-{
-	const char *host =
-		host_expand(&e->arena, vs->virtual_service->hosts.v[k].s, vs->ns.s, e->domain);
-
-	return is_bound(e, vs, one) ? host_intersect(one->host, host) : NULL;
-}
-
 /* ---- rules of a host name --------------------------------------------------------------- */
 
 struct candidate {
@@ -194,7 +28,7 @@ struct candidates {
 
 static void add_candidate(struct explain *e, struct candidates *l, struct candidate one)
 {
-	l->v = room_for_one(e, l->v, l->n, sizeof(*l->v));
+	l->v = explain_room(e, l->v, l->n, sizeof(*l->v));
 	l->v[l->n++] = one;
 }
 
@@ -203,16 +37,17 @@ static bool comes_through(struct explain *e, const struct entrances *l,
                           const struct entrance *listener, const char *name,
                           const struct istio_object *vs, const struct istio_texts *only)
 {
-	if (only && list_has_mesh(only) && is_mesh(e, vs))
+	if (only && explain_list_has_mesh(only) && explain_is_mesh(e, vs))
 		only = NULL;
 	for (uint32_t i = 0; i < l->n; i++) {
 		const struct entrance *one = &l->v[i];
 
-		if (!same_listener(one, listener) ||
-		    (only && !(*one->gateway && list_names(e, only, vs->ns.s, one->gateway))))
+		if (!explain_same_listener(one, listener) ||
+		    (only &&
+		     !(*one->gateway && explain_list_names(e, only, vs->ns.s, one->gateway))))
 			continue;
 		for (uint32_t k = 0; k < vs->virtual_service->hosts.n; k++) {
-			const char *host = served_host(e, vs, k, one);
+			const char *host = explain_served_host(e, vs, k, one);
 
 			if (host && strcmp(host, name) == 0)
 				return true;
@@ -287,7 +122,7 @@ static struct candidates rules_of(struct explain *e, const struct entrances *l,
 /* ---- host name -------------------------------------------------------------------------- */
 
 /* Exact before "*suffix", the longer suffix before the shorter, "*" last. */
-static bool beats(const char *a, const char *b)
+bool explain_beats(const char *a, const char *b)
 {
 	bool wild_a = *a == '*', wild_b = *b == '*';
 
@@ -297,7 +132,7 @@ static bool beats(const char *a, const char *b)
 }
 
 /* Does the pattern match the Host header's name? An IPv6 address stands in brackets there. */
-static bool fits(struct explain *e, const char *pattern)
+bool explain_fits(struct explain *e, const char *pattern)
 {
 	if (strcmp(pattern, "*") == 0)
 		return true;
@@ -318,7 +153,7 @@ static json_t *listener_hosts(struct explain *e, const struct entrances *l,
 	json_t *set = json_object();
 
 	for (uint32_t i = 0; i < l->n; i++) {
-		if (!same_listener(&l->v[i], listener))
+		if (!explain_same_listener(&l->v[i], listener))
 			continue;
 		if (l->v[i].https_redirect)
 			json_object_set_new(set, l->v[i].host, json_true());
@@ -326,7 +161,7 @@ static json_t *listener_hosts(struct explain *e, const struct entrances *l,
 			const struct istio_object *vs = docset_at(e->docs, k);
 
 			for (uint32_t h = 0; h < vs->virtual_service->hosts.n; h++) {
-				const char *name = served_host(e, vs, h, &l->v[i]);
+				const char *name = explain_served_host(e, vs, h, &l->v[i]);
 
 				if (name)
 					json_object_set_new(set, name, json_true());
@@ -344,7 +179,7 @@ static bool redirects_name(struct explain *e, const struct entrances *l,
 	for (uint32_t i = 0; i < l->n; i++) {
 		const struct entrance *one = &l->v[i];
 
-		if (!same_listener(one, listener) || !one->https_redirect)
+		if (!explain_same_listener(one, listener) || !one->https_redirect)
 			continue;
 		if (strcmp(one->host, name) == 0)
 			return true;
@@ -352,7 +187,7 @@ static bool redirects_name(struct explain *e, const struct entrances *l,
 			const struct istio_object *vs = docset_at(e->docs, k);
 
 			for (uint32_t h = 0; h < vs->virtual_service->hosts.n; h++) {
-				const char *host = served_host(e, vs, h, one);
+				const char *host = explain_served_host(e, vs, h, one);
 
 				if (host && strcmp(host, name) == 0)
 					return true;
@@ -371,7 +206,7 @@ static const char *best_host(struct explain *e, const struct entrances *l,
 
 	json_object_foreach(hosts, name, value)
 	{
-		if (!fits(e, name) || (best && !beats(name, best)))
+		if (!explain_fits(e, name) || (best && !explain_beats(name, best)))
 			continue;
 		if (redirects_name(e, l, listener, name) || rules_of(e, l, listener, name).n > 0)
 			best = name;
@@ -381,7 +216,7 @@ static const char *best_host(struct explain *e, const struct entrances *l,
 
 /* ---- the explanation -------------------------------------------------------------------- */
 
-static const char *place_of(struct explain *e, struct where at)
+const char *explain_place(struct explain *e, struct where at)
 {
 	return at.file ? arena_printf(&e->arena, "%s:%u:%u", at.file, at.line, at.col) : "";
 }
@@ -393,14 +228,14 @@ static json_t *describe(struct explain *e, const struct candidate *c)
 	                  arena_printf(&e->arena, "%s/%s", c->vs->ns.s, c->vs->name.s), "rule",
 	                  c->rule->name.s ? c->rule->name.s : "", "rule_index", (int)c->rule_index,
 	                  "match", c->match && c->match->name.s ? c->match->name.s : "", "source",
-	                  place_of(e, c->match ? c->match->at : c->rule->at));
+	                  explain_place(e, c->match ? c->match->at : c->rule->at));
 
 	json_object_set_new(out, "match_index",
 	                    c->match ? json_integer(c->match_index) : json_null());
 	return out;
 }
 
-static void set_answer(json_t *out, int status, const char *why)
+void explain_set_answer(json_t *out, int status, const char *why)
 {
 	json_object_set_new(out, "outcome", json_string("local_reply"));
 	json_object_set_new(out, "status", json_integer(status));
@@ -430,15 +265,15 @@ static void try_rules(struct explain *e, const struct candidates *rules, uint16_
 		json_decref(action);
 		return;
 	}
-	set_answer(out, 404, "no rule of this host matches");
+	explain_set_answer(out, 404, "no rule of this host matches");
 }
 
-static void set_hosts(json_t *out, json_t *hosts)
+void explain_set_hosts(json_t *out, json_t *hosts)
 {
 	json_t *list = json_array(), *value;
 	const char *name;
 
-	json_object_foreach(hosts, name, value) if (json_array_size(list) < HOSTS_SHOWN_MAX)
+	json_object_foreach(hosts, name, value) if (json_array_size(list) < EXPLAIN_HOSTS_MAX)
 		json_array_append_new(list, json_string(name));
 	json_object_set_new(out, "hosts", list);
 	json_object_set_new(out, "n_hosts", json_integer((json_int_t)json_object_size(hosts)));
@@ -447,7 +282,7 @@ static void set_hosts(json_t *out, json_t *hosts)
 static bool all_redirect(const struct entrances *l, const struct entrance *listener)
 {
 	for (uint32_t i = 0; i < l->n; i++)
-		if (same_listener(&l->v[i], listener) && !l->v[i].https_redirect)
+		if (explain_same_listener(&l->v[i], listener) && !l->v[i].https_redirect)
 			return false;
 	return true;
 }
@@ -467,22 +302,37 @@ static const char *https_location(struct explain *e)
 	                    e->query ? "?" : "", e->query ? e->query : "");
 }
 
-static void choose(struct explain *e, json_t *out)
+void explain_set_listener(json_t *out, const struct entrance *listener)
 {
-	struct entrances l = all_entrances(e);
-	const struct entrance *listener = reached(e, &l);
-	static const struct istio_redirect to_https = {.scheme = {.s = "https"}};
 	char addr[IP_ADDR_TEXT_MAX];
 
-	if (!listener) {
-		set_answer(out, 0, arena_printf(&e->arena, "nothing listens on port %u", e->port));
-		return;
-	}
 	json_object_set_new(
 		out, "listener",
 		json_pack("{s:s, s:s, s:i}", "name", listener->listener, "address",
 	                  ip_is_any(&listener->addr) ? "*" : ip_format(&listener->addr, addr),
 	                  "port", (int)listener->port));
+}
+
+static void choose(struct explain *e, json_t *out)
+{
+	struct entrances l = explain_entrances(e);
+	const struct entrance *listener = explain_reached(e, &l);
+	static const struct istio_redirect to_https = {.scheme = {.s = "https"}};
+
+	if (!listener) {
+		explain_set_answer(out, 0,
+		                   arena_printf(&e->arena, "nothing listens on port %u", e->port));
+		return;
+	}
+	explain_set_listener(out, listener);
+	if (listener->protocol != ISTIO_PROTOCOL_HTTP) {
+		explain_set_answer(
+			out, 0,
+			arena_printf(&e->arena, "this is a listener for connections; ask %s://%s",
+		                     listener->protocol == ISTIO_PROTOCOL_TLS ? "tls" : "tcp",
+		                     e->authority));
+		return;
+	}
 	if (all_redirect(&l, listener)) {
 		set_https_redirect(out, https_location(e));
 		return;
@@ -491,8 +341,8 @@ static void choose(struct explain *e, json_t *out)
 	const char *name = best_host(e, &l, listener, hosts);
 
 	if (!name) {
-		set_hosts(out, hosts);
-		set_answer(out, 404, "no host name of this listener fits");
+		explain_set_hosts(out, hosts);
+		explain_set_answer(out, 404, "no host name of this listener fits");
 	} else {
 		struct candidates rules = rules_of(e, &l, listener, name);
 
@@ -512,13 +362,19 @@ json_t *explain_route(const struct docset *docs, const struct build_options *o,
 		.docs = docs, .o = o, .domain = o->domain ? o->domain : "cluster.local"};
 	json_t *out = NULL;
 
-	if (explain_read(&e, r, err, err_size)) {
-		out = json_object();
+	if (!explain_read(&e, r, err, err_size)) {
+		arena_fini(&e.arena);
+		return NULL;
+	}
+	out = json_object();
+	if (e.protocol == ISTIO_PROTOCOL_HTTP) {
 		json_object_set_new(out, "request",
 		                    json_pack("{s:s, s:s, s:s, s:s?}", "method", e.method,
 		                              "authority", e.authority, "path", e.path, "query",
 		                              e.query));
 		choose(&e, out);
+	} else {
+		explain_connection(&e, out);
 	}
 	arena_fini(&e.arena);
 	return out;

@@ -14,14 +14,18 @@
 #include <jansson.h>
 
 struct explain_request {
-	const char *method;         /* NULL: "GET" */
-	const char *url;            /* "http://host[:port]/path?query"; a fragment is left out */
+	const char *method; /* NULL: "GET" */
+	const char *
+		url; /* "http://host[:port]/path?query"; a fragment is left out. Or a connection: below */
 	const char *const *headers; /* "Name: value"; "Host: x" replaces the URL's host */
 	uint32_t n_headers;
+	const char *alpn; /* of a TLS connection: protocols with commas; NULL: none */
 };
 
 /**
- * Explain one request.
+ * Explain one request, or one connection: "tcp://host:port", "udp://host:port", "tls://name[:port]".
+ * The host of the first two says which address the client connects to, if it is one; the name of the last
+ * is the one in its ClientHello, which has none when it is empty.
  *
  * @param docs  validated documents
  * @param o     as for build_snapshot(); n_workers is not used. Without a listener and a Gateway

@@ -126,7 +126,54 @@ static const struct istio_subset *subset_of(struct explain *e, const char *host,
 	return NULL;
 }
 
-static const char *policy_of(struct explain *e, const char *host, const struct istio_subset *subset)
+/* Settings that a subset goes by: its own, else those of the first rule that has any. */
+struct settings {
+	const struct istio_load_balancer *lb;
+	const struct istio_proxy_protocol *proxy;
+	struct istio_forward forward;
+};
+
+static void take(struct settings *s, const struct istio_traffic_policy *p)
+{
+	if (p && p->load_balancer)
+		s->lb = p->load_balancer;
+	if (p && p->proxy_protocol)
+		s->proxy = p->proxy_protocol;
+}
+
+static bool is_its_own(const struct istio_object *o, const struct istio_subset *subset)
+{
+	for (uint32_t i = 0; i < o->destination_rule->subsets.n; i++)
+		if (&o->destination_rule->subsets.v[i] == subset)
+			return true;
+	return false;
+}
+
+static struct settings settings_of(struct explain *e, const char *host,
+                                   const struct istio_subset *subset)
+{
+	const char *pattern = rule_host(e, host);
+	const struct istio_pair *own = NULL, *any = NULL;
+	const struct istio_traffic_policy *policy = NULL;
+	struct settings s = {0};
+	uint32_t from = 0;
+
+	for (const struct istio_object *o; (o = next_rule(e, pattern, &from));) {
+		if (!policy)
+			policy = o->destination_rule->traffic_policy;
+		if (!own && subset && is_its_own(o, subset))
+			own = istio_forward_note(o, subset->name.s);
+		if (!any)
+			any = istio_forward_note(o, NULL);
+	}
+	take(&s, policy);
+	take(&s, subset ? subset->traffic_policy : NULL);
+	if (own || any)
+		istio_forward_parse((own ? own : any)->value.s, &s.forward);
+	return s;
+}
+
+static const char *policy_name(const struct settings *s)
 {
 	static const char *const names[] = {
 		[ISTIO_LB_UNSPECIFIED] = "LEAST_REQUEST",
@@ -136,18 +183,13 @@ static const char *policy_of(struct explain *e, const char *host, const struct i
 		[ISTIO_LB_ROUND_ROBIN] = "ROUND_ROBIN",
 		[ISTIO_LB_LEAST_REQUEST] = "LEAST_REQUEST",
 	};
-	const struct istio_traffic_policy *policy = subset ? subset->traffic_policy : NULL;
-	const char *pattern = rule_host(e, host);
-	uint32_t from = 0;
+	int simple = s->lb ? s->lb->simple.v : ISTIO_LB_UNSPECIFIED;
 
-	if (policy && policy->load_balancer)
-		return names[policy->load_balancer->simple.v];
-	for (const struct istio_object *o; (o = next_rule(e, pattern, &from));) {
-		policy = o->destination_rule->traffic_policy;
-		if (policy)
-			return names[policy->load_balancer ? policy->load_balancer->simple.v : 0];
-	}
-	return "LEAST_REQUEST";
+	if (s->lb && s->lb->consistent_hash)
+		return s->lb->consistent_hash->use_source_ip.v ? "MAGLEV by source address"
+		                                               : "MAGLEV";
+	return s->forward.mode != FORWARD_NAT && simple == ISTIO_LB_UNSPECIFIED ? "MAGLEV"
+	                                                                        : names[simple];
 }
 
 /* ---- endpoints -------------------------------------------------------------------------- */
@@ -276,11 +318,44 @@ static void list_entry(struct explain *e, json_t *list, const struct istio_objec
 
 /* ---- destinations ----------------------------------------------------------------------- */
 
-static int64_t weight_of(const struct istio_http_route *rule, uint32_t i)
+/* What happens to requests or connections that come to a destination that cannot be used. */
+static const char *fate(const struct explain *e)
 {
-	if (rule->route.n == 1)
-		return 1;
-	return rule->route.v[i].weight.v > 0 ? rule->route.v[i].weight.v : 0;
+	return e->protocol == ISTIO_PROTOCOL_HTTP ? "503" : "refused";
+}
+
+/* NULL: nothing is wrong with it. */
+static const char *problem_with(struct explain *e, const char *host, uint16_t port,
+                                const char *name, const struct istio_subset *subset)
+{
+	uint32_t from = 0;
+
+	if (!next_entry(e, host, &from))
+		return arena_printf(&e->arena, "no ServiceEntry has the host %s: %s", host,
+		                    fate(e));
+	if (!has_port(e, host, port))
+		return arena_printf(&e->arena, "%s has no port %u: %s", host, port, fate(e));
+	if (*name && !subset)
+		return arena_printf(&e->arena, "no DestinationRule of %s has a subset %s: %s", host,
+		                    name, fate(e));
+	return NULL;
+}
+
+/* How packets or bytes reach the endpoints: of connections only. */
+static void set_way(struct explain *e, json_t *out, const struct settings *s)
+{
+	bool stream = e->protocol == ISTIO_PROTOCOL_TLS;
+
+	if (e->protocol == ISTIO_PROTOCOL_HTTP)
+		return;
+	json_object_set_new(out, "forward",
+	                    json_string(stream ? "stream" : istio_forward_name(s->forward.mode)));
+	if (s->forward.gue_port)
+		json_object_set_new(out, "gue_port", json_integer(s->forward.gue_port));
+	if (s->proxy)
+		json_object_set_new(
+			out, "proxy_protocol",
+			json_string(s->proxy->version.v == ISTIO_PROXY_PROTOCOL_V2 ? "v2" : "v1"));
 }
 
 static json_t *destination(struct explain *e, const struct istio_object *vs,
@@ -293,49 +368,82 @@ static json_t *destination(struct explain *e, const struct istio_object *vs,
 	json_t *out = json_pack("{s:s, s:s, s:i, s:s}", "host", host, "subset", name, "port",
 	                        (int)port, "cluster",
 	                        arena_printf(&e->arena, "outbound|%u|%s|%s", port, name, host));
-	const char *problem = NULL;
+	const char *problem = problem_with(e, host, port, name, subset);
 	uint32_t from = 0;
 
-	if (!next_entry(e, host, &from))
-		problem = arena_printf(&e->arena, "no ServiceEntry has the host %s: 503", host);
-	else if (!has_port(e, host, port))
-		problem = arena_printf(&e->arena, "%s has no port %u: 503", host, port);
-	else if (*name && !subset)
-		problem = arena_printf(&e->arena, "no DestinationRule of %s has a subset %s: 503",
-		                       host, name);
 	if (problem) {
 		json_object_set_new(out, "problem", json_string(problem));
 		return out;
 	}
+	const struct settings settings = settings_of(e, host, subset);
 	json_t *list = json_array();
 
-	from = 0;
 	for (const struct istio_object *o; (o = next_entry(e, host, &from));)
 		list_entry(e, list, o, host, port, subset ? &subset->labels : NULL);
-	json_object_set_new(out, "policy", json_string(policy_of(e, host, subset)));
+	json_object_set_new(out, "policy", json_string(policy_name(&settings)));
+	set_way(e, out, &settings);
 	if (json_array_size(list) == 0)
 		json_object_set_new(out, "problem",
-		                    json_string("no endpoint: 503 no healthy upstream"));
+		                    json_string(e->protocol == ISTIO_PROTOCOL_HTTP
+		                                        ? "no endpoint: 503 no healthy upstream"
+		                                        : "no endpoint: refused"));
 	json_object_set_new(out, "endpoints", list);
 	return out;
 }
 
-static json_t *destinations(struct explain *e, const struct istio_object *vs,
-                            const struct istio_http_route *rule, uint16_t listener_port)
+/* A destination with its weight, of any kind of rule. */
+struct share {
+	const struct istio_destination *destination;
+	int64_t weight;
+};
+
+static json_t *destinations(struct explain *e, const struct istio_object *vs, struct share *v,
+                            uint32_t n, uint16_t listener_port)
 {
 	json_t *out = json_array();
 	int64_t sum = 0;
 
-	for (uint32_t i = 0; i < rule->route.n; i++)
-		sum += weight_of(rule, i);
-	for (uint32_t i = 0; i < rule->route.n; i++) {
-		json_t *d = destination(e, vs, rule->route.v[i].destination, listener_port);
+	for (uint32_t i = 0; i < n; i++) {
+		v[i].weight = n == 1 ? 1 : v[i].weight > 0 ? v[i].weight : 0;
+		sum += v[i].weight;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		json_t *d = destination(e, vs, v[i].destination, listener_port);
 
-		json_object_set_new(d, "weight", json_integer(weight_of(rule, i)));
+		json_object_set_new(d, "weight", json_integer(v[i].weight));
 		json_object_set_new(d, "share",
-		                    json_real(sum ? (double)weight_of(rule, i) / (double)sum : 0));
+		                    json_real(sum ? (double)v[i].weight / (double)sum : 0));
 		json_array_append_new(out, d);
 	}
+	return out;
+}
+
+static json_t *http_destinations(struct explain *e, const struct istio_object *vs,
+                                 const struct istio_http_route *rule, uint16_t listener_port)
+{
+	struct share *v = arena_alloc(&e->arena, (rule->route.n + 1) * sizeof(*v));
+
+	for (uint32_t i = 0; i < rule->route.n; i++)
+		v[i] = (struct share){rule->route.v[i].destination, rule->route.v[i].weight.v};
+	return destinations(e, vs, v, rule->route.n, listener_port);
+}
+
+json_t *explain_l4_destinations(struct explain *e, const struct istio_object *vs,
+                                const struct istio_l4_destination *l, uint32_t n,
+                                uint16_t listener_port)
+{
+	struct share *v = arena_alloc(&e->arena, (n + 1) * sizeof(*v));
+
+	for (uint32_t i = 0; i < n; i++)
+		v[i] = (struct share){l[i].destination, l[i].weight.v};
+	json_t *out = destinations(e, vs, v, n, listener_port), *d;
+	bool told = false;
+	size_t k;
+
+	json_array_foreach(out, k, d) told = told || json_object_get(d, "proxy_protocol");
+	if (told) /* one that wants the PROXY protocol makes streams of all of the listener */
+		json_array_foreach(out, k, d)
+			json_object_set_new(d, "forward", json_string("stream"));
 	return out;
 }
 
@@ -428,7 +536,7 @@ json_t *explain_action(struct explain *e, const struct istio_object *vs,
 		return out;
 	}
 	json_object_set_new(out, "action", json_string("forward"));
-	json_object_set_new(out, "destinations", destinations(e, vs, rule, listener_port));
+	json_object_set_new(out, "destinations", http_destinations(e, vs, rule, listener_port));
 	if (rule->rewrite)
 		set_rewrite(e, out, rule->rewrite, m);
 	if (rule->timeout.set)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* From a URL and header lines to what the gateway sees. */
+/* From a URL and header lines, or a URL alone, to what the gateway sees. */
 #include "explain_parts.h"
 
 #include <ctype.h>
@@ -107,22 +107,24 @@ static void set_host(struct explain *e)
 	e->host = host;
 }
 
+/* 0: it is none. */
+static uint16_t port_number(const char *text)
+{
+	char *end;
+	long port = strtol(text, &end, 10);
+
+	return *end || !isdigit((unsigned char)*text) || port < 1 || port > 65535 ? 0
+	                                                                          : (uint16_t)port;
+}
+
 static bool set_authority(struct explain *e, const char *text, size_t len)
 {
 	const char *colon;
 
 	e->authority = arena_copy(&e->arena, text, len);
-	e->port = 80;
 	colon = port_of(e->authority);
-	if (colon) {
-		char *end;
-		long port = strtol(colon + 1, &end, 10);
-
-		if (*end || !isdigit((unsigned char)colon[1]) || port < 1 || port > 65535)
-			return false;
-		e->port = (uint16_t)port;
-	}
-	return len > 0 && colon != e->authority;
+	e->port = colon ? port_number(colon + 1) : 80;
+	return len > 0 && colon != e->authority && e->port != 0;
 }
 
 /* ---- header lines ----------------------------------------------------------------------- */
@@ -166,7 +168,8 @@ static const char *url_problem(const char *url)
 	const char *p = url;
 
 	if (strncasecmp(url, "https://", strlen("https://")) == 0)
-		return "is https, and Weir does not terminate TLS; give http://host[:port]/path";
+		return "is https, and Weir does not terminate TLS; give http://host[:port]/path, "
+		       "or tls://name:port for what it passes through";
 	if (strncasecmp(url, "http://", strlen("http://")) != 0)
 		return "is no URL; give http://host[:port]/path";
 	while ((unsigned char)*p > ' ' && *p != 0x7f)
@@ -174,7 +177,8 @@ static const char *url_problem(const char *url)
 	return *p ? "has a blank or a control character; write it as %20 or the like" : NULL;
 }
 
-bool explain_read(struct explain *e, const struct explain_request *r, char *err, size_t err_size)
+static bool read_http(struct explain *e, const struct explain_request *r, char *err,
+                      size_t err_size)
 {
 	size_t scheme = strlen("http://");
 	const char *problem = url_problem(r->url);
@@ -214,4 +218,63 @@ bool explain_read(struct explain *e, const struct explain_request *r, char *err,
 	}
 	set_host(e);
 	return true;
+}
+
+/* ---- connections ------------------------------------------------------------------------ */
+
+static const struct {
+	const char *scheme;
+	enum istio_protocol protocol;
+	uint16_t port; /* 0: must be given */
+} connections[] = {
+	{"tcp://", ISTIO_PROTOCOL_TCP, 0},
+	{"udp://", ISTIO_PROTOCOL_UDP, 0},
+	{"tls://", ISTIO_PROTOCOL_TLS, 443},
+};
+
+static bool read_connection(struct explain *e, const struct explain_request *r, int kind, char *err,
+                            size_t err_size)
+{
+	const char *authority = r->url + strlen(connections[kind].scheme);
+	bool named = connections[kind].protocol == ISTIO_PROTOCOL_TLS;
+	const char *colon;
+
+	if (r->method || r->n_headers > 0) {
+		snprintf(err, err_size,
+		         "a connection has neither method nor headers; give %s alone", r->url);
+		return false;
+	}
+	e->protocol = connections[kind].protocol;
+	e->authority = arena_dup(&e->arena, authority);
+	colon = port_of(e->authority);
+	e->port = colon ? port_number(colon + 1) : connections[kind].port;
+	if (e->port == 0 || strpbrk(authority, "/?# ")) {
+		snprintf(err, err_size, "%.150s has no good %s; give %s%s", r->url,
+		         named ? "name and port" : "port", connections[kind].scheme,
+		         named ? "name[:port]" : "host:port");
+		return false;
+	}
+	set_host(e);
+	if (!r->alpn)
+		return true;
+	if (!named) {
+		snprintf(err, err_size, "ALPN is a part of TLS; give tls://name[:port]");
+		return false;
+	}
+	e->alpn = arena_alloc(&e->arena, (strlen(r->alpn) + 1) * sizeof(*e->alpn));
+	e->n_alpn = istio_words(&e->arena, r->alpn, e->alpn);
+	return true;
+}
+
+bool explain_read(struct explain *e, const struct explain_request *r, char *err, size_t err_size)
+{
+	for (int i = 0; i < (int)(sizeof(connections) / sizeof(connections[0])); i++)
+		if (strncasecmp(r->url, connections[i].scheme, strlen(connections[i].scheme)) == 0)
+			return read_connection(e, r, i, err, err_size);
+	if (r->alpn) {
+		snprintf(err, err_size, "ALPN is a part of TLS; give tls://name[:port]");
+		return false;
+	}
+	e->protocol = ISTIO_PROTOCOL_HTTP;
+	return read_http(e, r, err, err_size);
 }

@@ -18,14 +18,37 @@ static long long number(const json_t *o, const char *key)
 	return (long long)json_integer_value(json_object_get(o, key));
 }
 
-static void print_request(FILE *f, const json_t *o)
+static void print_http(FILE *f, const json_t *request)
 {
-	const json_t *request = json_object_get(o, "request");
-	const json_t *listener = json_object_get(o, "listener");
 	const char *query = text(request, "query");
 
 	fprintf(f, "Request    %s %s%s%s, Host: %s\n", text(request, "method"),
 	        text(request, "path"), *query ? "?" : "", query, text(request, "authority"));
+}
+
+static void print_connection(FILE *f, const json_t *request)
+{
+	const char *protocol = text(request, "protocol"), *name = text(request, "name");
+	const json_t *alpn = json_object_get(request, "alpn"), *word;
+	size_t i;
+
+	fprintf(f, "Connection %s to port %lld", protocol, number(request, "port"));
+	if (strcmp(protocol, "tls") == 0)
+		fprintf(f, ", server name %s", *name ? name : "not sent");
+	json_array_foreach(alpn, i, word)
+		fprintf(f, "%s%s", i == 0 ? ", ALPN " : ",", json_string_value(word));
+	fputc('\n', f);
+}
+
+static void print_request(FILE *f, const json_t *o)
+{
+	const json_t *request = json_object_get(o, "request");
+	const json_t *listener = json_object_get(o, "listener");
+
+	if (json_object_get(request, "protocol"))
+		print_connection(f, request);
+	else
+		print_http(f, request);
 	if (listener)
 		fprintf(f, "Listener   %s (%s:%lld)\n", text(listener, "name"),
 		        text(listener, "address"), number(listener, "port"));
@@ -37,6 +60,7 @@ static void print_request(FILE *f, const json_t *o)
 static void print_rule(FILE *f, const json_t *rule)
 {
 	const json_t *match = json_object_get(rule, "match_index");
+	const char *kind = text(rule, "kind");
 
 	fprintf(f, "%s", text(rule, "virtual_service"));
 	if (*text(rule, "rule"))
@@ -44,7 +68,7 @@ static void print_rule(FILE *f, const json_t *rule)
 	if (*text(rule, "match"))
 		fprintf(f, ".%s", text(rule, "match"));
 	if (json_object_get(rule, "rule_index"))
-		fprintf(f, " http[%lld]", number(rule, "rule_index"));
+		fprintf(f, " %s[%lld]", *kind ? kind : "http", number(rule, "rule_index"));
 	if (json_is_integer(match))
 		fprintf(f, ".match[%lld]", number(rule, "match_index"));
 	if (*text(rule, "source"))
@@ -94,6 +118,12 @@ static void print_destination(FILE *f, const json_t *d)
 	        *subset ? " subset " : "", subset, number(d, "port"));
 	if (*text(d, "policy"))
 		fprintf(f, ", %s", text(d, "policy"));
+	if (*text(d, "forward"))
+		fprintf(f, ", %s", text(d, "forward"));
+	if (number(d, "gue_port"))
+		fprintf(f, " to port %lld", number(d, "gue_port"));
+	if (*text(d, "proxy_protocol"))
+		fprintf(f, ", PROXY protocol %s", text(d, "proxy_protocol"));
 	fputc('\n', f);
 	if (*problem)
 		fprintf(f, "             %s\n", problem);
@@ -155,7 +185,9 @@ char *explain_text(const json_t *explanation)
 		print_chosen(f, json_object_get(explanation, "chosen"));
 	print_hosts(f, explanation);
 	if (*text(explanation, "reason")) {
-		fprintf(f, "Answer     ");
+		fputs(strcmp(text(explanation, "outcome"), "refuse") == 0 ? "Refused    "
+		                                                          : "Answer     ",
+		      f);
 		if (number(explanation, "status"))
 			fprintf(f, "%lld: ", number(explanation, "status"));
 		fprintf(f, "%s\n", text(explanation, "reason"));

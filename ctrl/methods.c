@@ -514,9 +514,10 @@ static void run_route(struct control *c, struct rpc_call *call)
 	json_t *headers = json_object_get(call->params, "headers"), *explanation;
 	struct build_options options = c->base.options;
 	const char *lines[HEADERS_MAX];
-	struct explain_request request = {.method = string_param(call, "method", "GET"),
+	struct explain_request request = {.method = string_param(call, "method", NULL),
 	                                  .url = string_param(call, "url", ""),
-	                                  .headers = lines};
+	                                  .headers = lines,
+	                                  .alpn = string_param(call, "alpn", NULL)};
 	size_t n = json_array_size(headers);
 	char err[256] = "";
 
@@ -661,7 +662,8 @@ static const struct method methods[] = {
          run_route,
          {{"url", PARAM_STRING, true},
           {"method", PARAM_STRING, false},
-          {"headers", PARAM_ARRAY, false}}},
+          {"headers", PARAM_ARRAY, false},
+          {"alpn", PARAM_STRING, false}}},
 	{"status", run_status, {{0}}},
 	{"stats", run_stats, {{"route", PARAM_STRING, false}}},
 	{"workers", run_workers, {{"route", PARAM_STRING, false}}},

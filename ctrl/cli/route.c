@@ -6,23 +6,40 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define HEADERS_MAX 128 /* as many as the daemon takes */
 
 struct question {
-	char *url; /* owned */
-	const char *method;
+	char *url;          /* owned */
+	const char *method; /* NULL: a connection */
+	const char *alpn;   /* or NULL */
 	const char *headers[HEADERS_MAX];
 	uint32_t n_headers;
 };
 
+static bool is_connection(const char *url)
+{
+	static const char *const schemes[] = {"tcp://", "udp://", "tls://"};
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+		if (strncasecmp(url, schemes[i], strlen(schemes[i])) == 0)
+			return true;
+	return false;
+}
+
 /* "httpbin/status" is as good as "http://httpbin/status". */
 static enum exit_code read_question(const struct session *s, struct question *q)
 {
-	const char *url = s->args.words[1], *header;
+	const char *url = s->args.words[s->args.n_words - 1], *header;
 	size_t at = 0;
 
-	*q = (struct question){.method = s->args.words[0]};
+	*q = (struct question){.alpn = args_value(&s->args, OPTION_ALPN)};
+	if (s->args.n_words == 2)
+		q->method = s->args.words[0];
+	else if (!is_connection(url))
+		return session_misused("route needs METHOD URL for a request, or tcp://, udp:// or "
+		                       "tls:// for a connection; see \"weirctl help route\"");
 	while ((header = args_next(&s->args, OPTION_HEADER, &at))) {
 		if (q->n_headers == HEADERS_MAX)
 			return session_misused("more than %d headers", HEADERS_MAX);
@@ -42,8 +59,8 @@ static enum exit_code ask_daemon(struct session *s, const struct question *q, js
 
 	for (uint32_t i = 0; i < q->n_headers; i++)
 		json_array_append_new(headers, json_string(q->headers[i]));
-	params = json_pack("{s:s, s:s, s:o}", "method", q->method, "url", q->url, "headers",
-	                   headers);
+	params = json_pack("{s:s*, s:s, s:o, s:s*}", "method", q->method, "url", q->url, "headers",
+	                   headers, "alpn", q->alpn);
 	if (!params || json_array_size(headers) != q->n_headers) {
 		json_decref(params);
 		return session_misused("method, URL and headers have to be UTF-8 text");
@@ -62,7 +79,8 @@ static enum exit_code ask_daemon(struct session *s, const struct question *q, js
 static enum exit_code ask_documents(const struct session *s, const struct question *q,
                                     json_t **explanation)
 {
-	const struct explain_request request = {q->method, q->url, q->headers, q->n_headers};
+	const struct explain_request request = {q->method, q->url, q->headers, q->n_headers,
+	                                        q->alpn};
 	const struct build_options options = {
 		0}; /* without a Gateway: a listener where the URL goes */
 	struct docset *set = docset_new();

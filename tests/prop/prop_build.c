@@ -6,11 +6,12 @@
  * Documents come and go from a few names, so that they meet: several of one host, port or server name, of one
  * service, in two namespaces, destinations that are not there yet, wildcards, selectors, names that DNS gives. Both
  * snapshots are written out as text with every slot, weight, table and database in it and compared, as
- * is what the builds say. Slots in use must be as many as a build from nothing takes.
+ * is what the builds say; and explain, which reads documents only, finds the same rules. Slots in use must be as many as a build from nothing takes.
  *
  * argv: seed, number of steps (400). A failure prints the documents and both texts.
  */
 #include "draw.h"
+#include "explain.h"
 #include "routing.h"
 
 #include <arpa/inet.h>
@@ -463,6 +464,96 @@ static bool names_are_found(const struct snapshot *s)
 	return true;
 }
 
+/* ---- what is said about connections ----------------------------------------------------- */
+
+/* "namespace/name/tcp[1]" of the rule that explain finds for a connection; "" for none. */
+static void explained(const struct routing *from, const char *url, const char *alpn, char *out,
+                      size_t size)
+{
+	const struct explain_request q = {.url = url, .alpn = alpn};
+	char err[256];
+	json_t *e = explain_route(from->docs, &from->options, &q, err, sizeof(err));
+	const json_t *chosen = json_object_get(e, "chosen");
+
+	snprintf(out, size, "%s", e ? "" : err);
+	if (chosen)
+		snprintf(out, size, "%s/%s[%d]",
+		         json_string_value(json_object_get(chosen, "virtual_service")),
+		         json_string_value(json_object_get(chosen, "kind")),
+		         (int)json_integer_value(json_object_get(chosen, "rule_index")));
+	json_decref(e);
+}
+
+static bool is_named(const struct l4_route *route, const char *name)
+{
+	return route ? strlen(name) == route->name.len &&
+	                       memcmp(name, route->name.p, route->name.len) == 0
+	             : !*name;
+}
+
+/* The rule that a client's server name and ALPN meet in a snapshot. */
+static const struct l4_route *tls_route(const struct listener *l, const char *sni, const char *alpn)
+{
+	const struct vhost *v =
+		*sni ? route_host(l, (struct str){sni, (uint32_t)strlen(sni)}) : l->hosts.any;
+
+	for (uint32_t i = 0; v && i < v->n_tls; i++) {
+		const struct tls_rule *t = &v->tls[i];
+		bool fits = t->n_alpn == 0;
+
+		for (uint32_t k = 0; alpn && k < t->n_alpn; k++)
+			fits = fits || (strlen(alpn) == t->alpn[k].len &&
+			                memcmp(alpn, t->alpn[k].p, t->alpn[k].len) == 0);
+		if (fits)
+			return t->route;
+	}
+	return NULL;
+}
+
+static bool tls_agrees(const struct routing *from, const struct listener *l)
+{
+	static const char *const snis[] = {"x.a.b", "y.a.b", "q.a.b", "z.x.a.b", "y.z", "b", ""};
+	char url[64], name[256];
+
+	for (uint32_t i = 0; i < sizeof(snis) / sizeof(snis[0]) * 2; i++) {
+		const char *sni = snis[i / 2], *alpn = i % 2 ? "h2" : NULL;
+
+		snprintf(url, sizeof(url), "tls://%s:%u", sni, ntohs(l->port));
+		explained(from, url, alpn, name, sizeof(name));
+		if (is_named(tls_route(l, sni, alpn), name))
+			continue;
+		fprintf(stderr, "%s %s is explained by \"%s\"\n", url, alpn ? alpn : "", name);
+		return false;
+	}
+	return true;
+}
+
+/* Explain finds what was built, though it knows nothing of the builder. */
+static bool explain_agrees(const struct routing *from, const struct snapshot *s)
+{
+	char url[64], name[256];
+
+	for (uint32_t i = 0; i < s->n_listeners; i++) {
+		const struct listener *l = &s->listeners[i];
+
+		if (l->kind == LISTENER_HTTP)
+			continue;
+		if (l->kind == LISTENER_TLS) {
+			if (!tls_agrees(from, l))
+				return false;
+			continue;
+		}
+		snprintf(url, sizeof(url), "%s://x:%u", l->kind == LISTENER_UDP ? "udp" : "tcp",
+		         ntohs(l->port));
+		explained(from, url, NULL, name, sizeof(name));
+		if (!is_named(l->l4, name)) {
+			fprintf(stderr, "%s is explained by \"%s\"\n", url, name);
+			return false;
+		}
+	}
+	return true;
+}
+
 /* ---- changes ---------------------------------------------------------------------------- */
 
 static const struct build_listener listeners[] = {{.port = 80}, {.port = 81}};
@@ -564,6 +655,8 @@ static const char *compare(struct snapshot *next, struct snapshot *whole, bool a
 		fprintf(stderr, "--- from the one before\n%s--- from nothing\n%s", a, b);
 	if (!wrong && !names_are_found(next))
 		wrong = "look-up";
+	if (!wrong && !explain_agrees(&r, next))
+		wrong = "explain";
 	free(a);
 	free(b);
 	build_free(whole);

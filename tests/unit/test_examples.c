@@ -15,9 +15,10 @@ static void all_are_valid(void **state)
 	struct docset *set = docset_new();
 	struct diag_list diags = {0};
 	char path[4096];
-	static const char *const names[] = {"canary-90-10",      "path-routing",    "redirect",
-	                                    "rewrite",           "direct-response", "gateway-hosts",
-	                                    "dns-service-entry", "kind-list"};
+	static const char *const names[] = {
+		"canary-90-10",  "path-routing",      "redirect",  "rewrite",   "direct-response",
+		"gateway-hosts", "dns-service-entry", "kind-list", "tcp-split", "udp-dns",
+		"dsr",           "tls-passthrough"};
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {

@@ -60,7 +60,7 @@ static int tear_down(void **state)
 
 static json_t *ask(const char *url, const char *header)
 {
-	const struct explain_request q = {"GET", url, &header, header ? 1 : 0};
+	const struct explain_request q = {"GET", url, &header, header ? 1 : 0, NULL};
 	char err[256] = "";
 
 	return explain_route(r.docs, &r.options, &q, err, sizeof(err));
