@@ -465,6 +465,8 @@ static void tunnel_outlives_its_slots(void **state)
 	stage_say(stage_v1(1), OK("hi"));
 	d = &st.w->stats.dests[st.weir.before.dests[0].stats.index];
 	assert_int_equal(d->epoch, 2);
+	stage_say(c, "bytes of the old one");
+	assert_int_equal(d->tx_bytes, 0);
 	stage_reset(c);
 	assert_int_equal(d->epoch, 2);
 	assert_int_equal(d->picks, 1);
