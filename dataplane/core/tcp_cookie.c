@@ -100,15 +100,14 @@ static void recall(const struct tcp_seg *g, struct tcp_options *o)
 	}
 }
 
-/* Was a cookie sent that is still good? If not, do not let anybody guess one. */
-static bool are_out(const struct tcp_stack *s)
+bool tcp_cookie_out(const struct tcp_stack *s)
 {
 	return s->cookie_us && s->now_us - s->cookie_us <= 2 * PERIOD_US;
 }
 
 bool tcp_cookie_fits(const struct tcp_stack *s, const struct tcp_seg *g)
 {
-	return are_out(s) && is_ours(s, g);
+	return tcp_cookie_out(s) && is_ours(s, g);
 }
 
 enum drop tcp_cookie_ack(struct tcp_stack *s, struct tcp_seg *g)
@@ -117,7 +116,7 @@ enum drop tcp_cookie_ack(struct tcp_stack *s, struct tcp_seg *g)
 	struct tcp_conn *c;
 	int listener;
 
-	if (!are_out(s))
+	if (!tcp_cookie_out(s)) /* do not let anybody guess one */
 		return DROP_TCP_NO_CONN;
 	listener = s->env.listen(s->env.listen_arg, &g->peer.local, g->peer.lport);
 	if (listener < 0)

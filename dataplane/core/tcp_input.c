@@ -249,7 +249,8 @@ static enum drop wrong_handshake(struct tcp_stack *s, struct tcp_conn *c, struct
 		tcp_conn_close(s, c, TCP_WHY_REFUSED);
 		return tcp_cookie_ack(s, g);
 	}
-	tcp_output_refuse(s, g);
+	if (!tcp_cookie_out(s)) /* else it may be that client's second segment, before its first */
+		tcp_output_refuse(s, g);
 	return DROP_TCP_WINDOW;
 }
 

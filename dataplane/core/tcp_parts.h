@@ -196,6 +196,9 @@ tcp_step_fn tcp_time_wait_syn, tcp_time_wait_ack;
 /** Answer a SYN with a SYN cookie and keep nothing. */
 enum drop tcp_cookie_send(struct tcp_stack *s, const struct tcp_seg *g);
 
+/** Was a cookie sent that may still come back? */
+bool tcp_cookie_out(const struct tcp_stack *s);
+
 /** Does this segment acknowledge a cookie of ours? */
 bool tcp_cookie_fits(const struct tcp_stack *s, const struct tcp_seg *g);
 
