@@ -8,6 +8,7 @@
  *   'R' 'T'       client, servers: reset         't' n         n x 100 ms pass
  *   'o'           the client opens another connection
  *   'w'           another snapshot is published, one that accepts HTTP/1.0
+ *   'p'           the listener passes TLS through from now on; its endpoints want the PROXY protocol
  *
  * n is one byte; for 'f', 'c' and 's' it counts units of 8 bytes. Afterwards everything must close by
  * itself, with the books in order.
@@ -34,6 +35,8 @@ struct stage {
 	struct weir weir;
 	struct end client, v1, v2;
 	uint32_t opened;
+	struct l4_route route[2]; /* of the snapshots before and after */
+	struct tls_rule rule[2];
 };
 
 static void news(struct end *e)
@@ -115,6 +118,17 @@ static void dial(struct stage *s)
 	host_flush(&s->client.host);
 }
 
+static void pass_through(struct routing *r, struct l4_route *route, struct tls_rule *rule)
+{
+	*route = (struct l4_route){.name = STR("tls"), .split = &r->split};
+	*rule = (struct tls_rule){.route = route};
+	r->vhost.tls = rule;
+	r->vhost.n_tls = 1;
+	r->listener.kind = LISTENER_TLS;
+	r->subsets[0].proxy_protocol = PROXY_PROTOCOL_V1;
+	r->subsets[1].proxy_protocol = PROXY_PROTOCOL_V2;
+}
+
 static const uint8_t *command(struct stage *s, const uint8_t *p, const uint8_t *end)
 {
 	uint8_t op = *p++;
@@ -143,6 +157,10 @@ static const uint8_t *command(struct stage *s, const uint8_t *p, const uint8_t *
 		dial(s);
 	else if (op == 'w')
 		worker_use(s->weir.w[0], s->weir.after.snap);
+	else if (op == 'p') {
+		pass_through(&s->weir.before, &s->route[0], &s->rule[0]);
+		pass_through(&s->weir.after, &s->route[1], &s->rule[1]);
+	}
 	pass(s, 2000);
 	return p;
 }
