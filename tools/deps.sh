@@ -13,6 +13,9 @@ deps_lab="iproute2 netbase ethtool iputils-ping procps util-linux nginx-light li
 # for ./check beside both
 deps_check="clang clang-format-14 libclang-rt-14-dev bash-completion mandoc shellcheck dwarves valgrind lua5.4"
 
+# for ./check vm beside all of these; Debian's kernel for the guest is unpacked, not installed (tests/vm/vm.sh)
+deps_vm="qemu-system-x86 busybox-static cpio kmod"
+
 # for bench beside the first two: whom Weir is compared with, and dpdk-testpmd
 deps_bench="haproxy dpdk-dev"
 
