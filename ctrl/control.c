@@ -553,6 +553,7 @@ void control_close(struct control *c)
 	diag_fini(&c->warnings);
 	diag_fini(&c->directory_errors);
 	diag_fini(&c->store_problems);
+	diag_fini(&c->ports);
 	if (c->store.dir)
 		store_close(&c->store);
 }

@@ -55,6 +55,7 @@ struct control {
 	struct diag_list warnings;         /* of what runs */
 	struct diag_list directory_errors; /* why the directory's present files were refused */
 	struct diag_list store_problems;   /* what was wrong with the stored set at start */
+	struct diag_list ports;            /* warnings: ports that differ from their profiles */
 };
 
 /**

@@ -11,6 +11,7 @@
 #include "log.h"
 #include "methods.h"
 #include "metrics.h"
+#include "nic_ports.h"
 #include "socket.h"
 #include "watch.h"
 
@@ -140,12 +141,17 @@ static int open_doors(struct program *p, char *err, size_t err_size)
 	return 0;
 }
 
-static void log_warnings(void)
+static void log_warnings(struct program *p)
 {
+	struct diag_list *ports = &p->control.ports;
 	char text[512];
 
 	for (uint32_t i = 0; dataplane_warning(i, text, sizeof(text)); i++)
 		log_warning("numa", "%s", text);
+	nic_ports_judge(&p->conf->node, ports);
+	for (uint32_t i = 0; i < ports->n; i++)
+		log_warning("nic", "code=%s %s", ports->items[i].code,
+		            diag_format(ports, &ports->items[i]));
 }
 
 static int serve(struct program *p)
@@ -162,7 +168,7 @@ static int serve(struct program *p)
 		goto out;
 	if (*err)
 		log_warning("data-plane", "%s", err);
-	log_warnings();
+	log_warnings(p);
 	*err = '\0';
 	rc = open_doors(p, err, sizeof(err));
 	if (rc < 0)

@@ -186,17 +186,19 @@ static void add_hidden(const struct control *c, json_t *problems)
 	}
 }
 
-/* What the data plane says of how it runs. */
-static void add_warnings(json_t *problems)
+/* What the data plane says of how it runs, and what the profiles of cards say of its ports. */
+static void add_warnings(const struct control *c, json_t *problems)
 {
-	json_t *warnings = report_warnings(), *text;
-	size_t i;
+	json_t *ports = change_diags_json(&c->ports, false, true);
+	char text[512];
 
-	json_array_foreach(warnings, i, text) json_array_append_new(
-		problems, json_pack("{s:s, s:n, s:i, s:i, s:n, s:n, s:s, s:O}", "severity",
-	                            "warning", "file", "line", 0, "column", 0, "object", "field",
-	                            "code", "NUMA", "message", text));
-	json_decref(warnings);
+	for (uint32_t i = 0; dataplane_warning(i, text, sizeof(text)); i++)
+		json_array_append_new(
+			problems, json_pack("{s:s, s:n, s:i, s:i, s:n, s:n, s:s, s:s}", "severity",
+		                            "warning", "file", "line", 0, "column", 0, "object",
+		                            "field", "code", "NUMA", "message", text));
+	json_array_extend(problems, ports);
+	json_decref(ports);
 }
 
 static json_t *problems_json(const struct control *c)
@@ -207,7 +209,7 @@ static json_t *problems_json(const struct control *c)
 	json_array_extend(problems, more);
 	json_decref(more);
 	add_hidden(c, problems);
-	add_warnings(problems);
+	add_warnings(c, problems);
 	more = change_diags_json(&c->warnings, false, true);
 	json_array_extend(problems, more);
 	json_decref(more);

@@ -27,8 +27,8 @@ json_t *report_workers(const struct control *c, const char *prefix);
 /** The list in it. */
 json_t *report_each_worker(const struct catalog *catalog, const char *prefix);
 
-/** What the data plane warns of (dataplane_warning()), as a list of sentences. */
-json_t *report_warnings(void);
+/** What the data plane warns of (dataplane_warning()), and the profiles of its ports: a list of sentences. */
+json_t *report_warnings(const struct control *c);
 
 json_t *report_drops(void);
 json_t *report_counters(void);

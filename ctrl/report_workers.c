@@ -97,13 +97,15 @@ json_t *report_each_worker(const struct catalog *catalog, const char *prefix)
 	return workers;
 }
 
-json_t *report_warnings(void)
+json_t *report_warnings(const struct control *c)
 {
 	json_t *warnings = json_array();
 	char text[512];
 
 	for (uint32_t i = 0; dataplane_warning(i, text, sizeof(text)); i++)
 		json_array_append_new(warnings, json_string(text));
+	for (uint32_t i = 0; i < c->ports.n; i++)
+		json_array_append_new(warnings, json_string(c->ports.items[i].text));
 	return warnings;
 }
 
@@ -121,7 +123,7 @@ json_t *report_workers(const struct control *c, const char *prefix)
 	              "state", json_object_get(state, "state"), "time_ns",
 	              cycles_ns(clock.now, clock.hz), "idle_sleep_us",
 	              number(c->conf->node.times.idle_sleep_us), "workers",
-	              report_each_worker(&catalog, prefix), "warnings", report_warnings());
+	              report_each_worker(&catalog, prefix), "warnings", report_warnings(c));
 	catalog_fini(&catalog);
 	json_decref(state);
 	return o;

@@ -142,6 +142,9 @@ int port_find(struct port *p, const struct node_port *node, const struct port_pl
 	p->tx_tcp_csum = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0;
 	/* drivers of virtual devices say where the thread that made them is */
 	p->socket = is_virtual(node) ? PLACE_UNKNOWN : rte_eth_dev_socket_id(p->id);
+	p->rx_queues_max = info.max_rx_queues;
+	p->reta_found = info.reta_size;
+	p->key_found = info.hash_key_size;
 	plan_queues(p, &info, plan->n_workers);
 	p->rx_descs = node->rx_descs ? node->rx_descs : RX_DESCS_DEFAULT;
 	p->tx_descs = node->tx_descs ? node->tx_descs : TX_DESCS_DEFAULT;
@@ -372,6 +375,11 @@ void port_status(const struct port *p, struct port_status *out)
 	out->speed_mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
 	out->rx_queues = p->rx_queues;
 	out->tx_queues = p->tx_queues;
+	out->rx_queues_max = p->rx_queues_max;
+	out->rx_descs = p->rx_descs;
+	out->tx_descs = p->tx_descs;
+	out->reta_size = p->reta_found;
+	out->rss_key_bytes = p->key_found;
 	out->steering = steering_names[p->steering];
 	out->rx_csum = p->rx_csum;
 	out->tx_csum = p->tx_ip_csum && p->tx_tcp_csum;

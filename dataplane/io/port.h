@@ -42,6 +42,8 @@ struct port {
 	uint16_t rx_queues, tx_queues;
 	uint16_t rx_descs, tx_descs;
 	uint16_t reta_size; /* PORT_RSS: entry i of the table is worker i % rx_queues */
+	uint16_t rx_queues_max, reta_found; /* what the driver says, used or not */
+	uint8_t key_found;
 	const struct node_port *node;
 	const char *driver;
 	uint8_t mac[6];

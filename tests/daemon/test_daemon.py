@@ -693,6 +693,21 @@ spec: {{hosts: [{hosts(i)}], ports: [{{number: 80, name: http, protocol: HTTP}}]
         self.assertIn(f'weir_per_worker_busy_seconds_total{{worker="1",core="{core}",socket="1"}} 0.000000000\n', text)
         self.assertEqual(self.sum_of(text, "weir_per_worker_picks_total"), 1001)
 
+    def test_a_port_beside_its_profile(self):
+        with tempfile.TemporaryDirectory() as folder:
+            profiles = os.path.join(os.path.dirname(__file__), "../../drivers-cfg")
+            shutil.copy(os.path.join(profiles, "gve.yaml"), folder)
+            with open(os.path.join(folder, "bad.yaml"), "w") as bad:
+                bad.write("family: bad\n")
+            c = self.start(WEIR_FAKE_DRIVER="net_gve", WEIR_DRIVERS_CFG=folder)
+        problems = c.call("status")["problems"]
+        self.assertIn("NIC_PROFILE", {p["code"] for p in problems})
+        trap = [p["message"] for p in problems if p["code"] == "NIC_TRAP"]
+        self.assertEqual(len(trap), 1)
+        self.assertRegex(trap[0], "port .* mtu above 1460 is refused.*; mtu: 1460 in weir.yaml")
+        self.assertIn(trap[0], c.call("workers")["warnings"])
+        self.assertIn(trap[0], self.log())
+
     def test_every_metric_is_on_the_page(self):
         self.start()
         families = self.check_exposition(self.page("/metrics")[1])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Set by environment in a daemon built with it: WEIR_FAKE_DELAY_MS, WEIR_FAKE_REQUESTS (routed after
- * every publish), WEIR_FAKE_CLIENTS, WEIR_FAKE_WARNING (a sentence).
+ * every publish), WEIR_FAKE_CLIENTS, WEIR_FAKE_WARNING (a sentence), WEIR_FAKE_DRIVER (of the ports).
  */
 #include "fake_dataplane.h"
 
@@ -210,7 +210,7 @@ bool dataplane_port(uint32_t i, struct port_status *out)
 	*out = (struct port_status){
 		.name = fake.node->ports[i].name,
 		.device = fake.node->ports[i].device,
-		.driver = "fake",
+		.driver = getenv("WEIR_FAKE_DRIVER") ? getenv("WEIR_FAKE_DRIVER") : "fake",
 		.socket = (int)i - 1,
 		.mac = {2, 0, 0, 0, 0, (uint8_t)i},
 		.link_up = true,

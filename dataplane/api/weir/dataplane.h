@@ -73,6 +73,10 @@ struct port_status {
 	bool link_up;
 	uint32_t speed_mbps;
 	uint16_t rx_queues, tx_queues;
+	uint16_t rx_queues_max; /* that the device can have as it is now; 0: not known */
+	uint16_t rx_descs, tx_descs;
+	uint16_t reta_size;    /* of the device's hash table; 0: none, or it does not say */
+	uint8_t rss_key_bytes; /* likewise */
 	const char *steering;  /* "single worker", "rss", "hand-off" */
 	bool rx_csum, tx_csum; /* done by the device */
 	uint64_t rx_pkts, rx_bytes, rx_missed, rx_errors, rx_nombuf;
