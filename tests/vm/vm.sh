@@ -18,7 +18,7 @@
 #
 #   vm_kernel          download Debian's kernel once, unpack it: $vm_dir/kernel
 #   vm_root            make the RAM disk: $vm_dir/root.gz
-#   vm_start [-device intel-iommu ...]   boot, and wait until the guest answers
+#   vm_start APPEND [-device intel-iommu ...]   boot with APPEND on the kernel's command line; wait until the guest answers
 #   guest COMMAND      run a line of bash in the guest: its output and its exit status
 #   vm_stop            power off
 
@@ -146,6 +146,11 @@ guest() {
 }
 
 vm_stop() {
+	# shellcheck disable=SC2154 # coproc sets it
+	local socat=$GUEST_PID
 	printf 'poweroff -f\n' >&"${GUEST[1]}"
-	lab_wait_gone "$vm_pid" 100 || kill "$vm_pid"
+	lab_wait_gone "$vm_pid" 200 || kill "$vm_pid"
+	lab_wait_gone "$socat" 50 || kill "$socat"
+	wait "$socat" 2>/dev/null || true
+	rm -f "$lab_dir/guest.sock"
 }
