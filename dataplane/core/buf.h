@@ -27,6 +27,7 @@ enum buf_flag {
 		1 << 0, /* the device checked the IPv4 header checksum and found it right */
 	BUF_L4_CSUM_OK = 1 << 1, /* the device checked the L4 checksum and found it right */
 	BUF_L4_CSUM_BAD = 1 << 2,
+	BUF_MARKED = 1 << 4, /* as received: mark is what the device says of the flow (offload.h) */
 	BUF_SUMMED = 1 << 3, /* sum holds the one's complement sum of exactly the view */
 };
 

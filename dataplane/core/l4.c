@@ -16,6 +16,7 @@
  * moved beyond the old one's and its timestamps taken away, which is what an endpoint in TIME_WAIT wants to see
  * (RFC 9293 section 3.10.7.4, RFC 6191).
  */
+#include "offload.h"
 #include "steer.h"
 #include "tcp_edit.h"
 #include "wire.h"
@@ -83,6 +84,22 @@ static void count_bytes(struct worker *w, struct flow *f, enum flow_side_id from
 		d->tx_bytes += p->l4_len;
 }
 
+void l4_offloaded(void *worker, struct flow *f, enum flow_side_id from, uint64_t pkts,
+                  uint64_t bytes)
+{
+	struct worker *w = worker;
+	struct dest_stats *d = &w->stats.dests[f->dest.index];
+	struct ip_addr peer = flow_peer(&f->side[from]);
+
+	if (d->epoch != f->dest.epoch)
+		return;
+	bytes -= pkts * (ip_is_v4(&peer) ? IP4_LEN : IP6_LEN);
+	if (from == FLOW_SERVER)
+		d->rx_bytes += bytes;
+	else
+		d->tx_bytes += bytes;
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 static uint64_t hash_side(struct worker *w, const struct flow *f, enum flow_side_id side)
@@ -116,8 +133,18 @@ static void become(struct worker *w, struct flow *f, enum flow_state state)
 		worker_count(w, COUNT_FLOWS_RESTING);
 		count_out(w, f);
 	}
+	if (state != FLOW_ESTABLISHED)
+		offload_end(&w->offload, f, OFFLOAD_WHY_CLOSED);
 	flow_set_state(&w->flows, f, state);
 	w->stats.counters[COUNT_FLOWS_HALF_OPEN] = w->flows.n_half_open;
+}
+
+/* A rule of it may be in a device: it is looked at again later. */
+static void hold(struct worker *w, struct flow *f)
+{
+	f->seen_s = w->flows.now_s;
+	if (f->state == FLOW_CLOSED)
+		flow_renew(&w->flows, f);
 }
 
 bool l4_turn(struct worker *w)
@@ -129,6 +156,10 @@ bool l4_turn(struct worker *w)
 		return false;
 	flow_tick(&w->flows, w->now_us);
 	while ((f = flow_expired(&w->flows, &budget))) {
+		if (!offload_end(&w->offload, f, OFFLOAD_WHY_IDLE)) {
+			hold(w, f);
+			continue;
+		}
 		if (f->state != FLOW_CLOSED)
 			worker_count(w, COUNT_FLOWS_TIMED_OUT);
 		l4_end(w, f);
@@ -317,7 +348,7 @@ static void make_room(struct worker *w)
 {
 	struct flow *victim = flow_victim(&w->flows);
 
-	if (!victim)
+	if (!victim || !offload_end(&w->offload, victim, OFFLOAD_WHY_CLOSED))
 		return;
 	worker_count(w, COUNT_FLOWS_PUSHED_OUT);
 	l4_end(w, victim);
@@ -532,12 +563,16 @@ static bool is_cut_off(struct worker *w, const struct flow *f, enum flow_side_id
 static enum drop cut(struct worker *w, struct flow *f, struct pkt *p)
 {
 	worker_count(w, COUNT_FLOWS_CUT);
-	l4_end(w, f);
+	become(w, f, FLOW_CLOSED);
+	if (!f->offload)
+		l4_end(w, f);
 	return refuse(w, p, DROP_FLOW_NO_ENDPOINT);
 }
 
 static enum drop go_on(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p)
 {
+	uint32_t was;
+
 	if (p->fragment == PKT_FRAGMENT_FIRST)
 		fragment_first(&w->fragments, &w->flows, f, from, p);
 	if (flow_is_udp(f))
@@ -547,13 +582,21 @@ static enum drop go_on(struct worker *w, struct flow *f, enum flow_side_id from,
 	if (is_cut_off(w, f, from))
 		return cut(w, f, p);
 	f->seen_s = w->flows.now_s;
+	was = f->side[from].bytes;
 	count_bytes(w, f, from, p);
+	if (offload_crossed(&w->offload, was, f->side[from].bytes) && !p->fragment &&
+	    (flow_is_udp(f) || !is_news(f, p)))
+		offload_see(&w->offload, f, from, p);
 	return forward_packet(w, f, from, p);
 }
 
 enum drop l4_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p)
 {
 	if (!flow_is_udp(f) && is_news(f, p) && is_anew(w, f, from, p)) {
+		if (!offload_end(&w->offload, f, OFFLOAD_WHY_CLOSED)) {
+			buf_free(p->buf); /* it comes again */
+			return DROP_FLOW_NO_PORT;
+		}
 		l4_end(w, f);
 		return l4_open(w, p);
 	}

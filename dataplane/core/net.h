@@ -240,6 +240,21 @@ void net_refuse(struct net *n, const struct pkt *p, enum net_refusal why, uint16
 /** MTU towards dst, bytes of IP packet; 0 when there is no route. A filled path saves the look-up. */
 uint16_t net_mtu(struct net *n, struct net_path *path, const struct ip_addr *dst);
 
+/* What a frame that goes a resolved way begins with. */
+struct net_hop {
+	uint8_t src[6], dst[6];
+	uint16_t vlan; /* 0: untagged */
+	uint16_t mtu;
+};
+
+/**
+ * How frames that go this way begin, for a device that is to make them. Counts as sending: the neighbour stays
+ * confirmed.
+ *
+ * @return false: not known, or not any more
+ */
+bool net_path_hop(struct net *n, const struct net_path *path, struct net_hop *out);
+
 /** The address of ours to use towards dst: on the port of the route, same family. NULL: no route. */
 const struct ip_addr *net_source(struct net *n, const struct ip_addr *dst);
 

@@ -251,6 +251,14 @@ int net_neigh_send(struct net *n, struct neigh *e, struct net_tx *tx)
 	return -EHOSTUNREACH;
 }
 
+bool net_neigh_use(struct net *n, struct neigh *e)
+{
+	e->seen = NEIGH_SEEN_REFRESH | NEIGH_SEEN_CLOCK;
+	if (e->state == NEIGH_STALE)
+		start_probe(n, e);
+	return has_mac(e);
+}
+
 static void flush_waiting(struct net *n, struct neigh *e)
 {
 	struct net_wait *w;

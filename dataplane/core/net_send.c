@@ -136,6 +136,21 @@ static struct neigh *look_up(struct net *n, struct net_path *path, const struct 
 	return e;
 }
 
+bool net_path_hop(struct net *n, const struct net_path *path, struct net_hop *out)
+{
+	struct neigh *e = cached(n, path);
+	const struct net_port *conf;
+
+	if (!e || !net_neigh_use(n, e))
+		return false;
+	conf = &n->links[e->port].conf;
+	memcpy(out->src, conf->mac, MAC_LEN);
+	memcpy(out->dst, net_neigh_mac(e), MAC_LEN);
+	out->vlan = conf->vlan;
+	out->mtu = path->mtu;
+	return true;
+}
+
 uint16_t net_mtu(struct net *n, struct net_path *path, const struct ip_addr *dst)
 {
 	const struct net_route *r;

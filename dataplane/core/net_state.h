@@ -212,6 +212,9 @@ void net_neigh_doubt(struct net *n, struct neigh *e);
  */
 int net_neigh_send(struct net *n, struct neigh *e, struct net_tx *tx);
 
+/** As sending would: it is in use. False: its address is not known. */
+bool net_neigh_use(struct net *n, struct neigh *e);
+
 /** Its timer is due. */
 void net_neigh_timer(struct net *n, struct neigh *e);
 

@@ -24,7 +24,7 @@
 /* How one block of memory is divided; every piece starts at a cache line. */
 struct layout {
 	size_t worker, net, tcp, sessions, exchanges, upstreams, splits, subsets, endpoints;
-	size_t dest_stats, endpoint_stats, gather_request, gather_response, scratch;
+	size_t dest_stats, endpoint_stats, gather_request, gather_response, scratch, offload;
 	size_t flows, fragments, end;
 };
 
@@ -66,6 +66,7 @@ static void divide(const struct node *node, struct layout *l)
 	l->gather_request = place(&at, lim->header_bytes);
 	l->gather_response = place(&at, lim->header_bytes);
 	l->scratch = place(&at, WORKER_SCRATCH_BYTES);
+	l->offload = place(&at, offload_bytes(offload_entries(node)));
 	l->flows = place(&at, lim->flows ? flow_bytes(lim->flows) : 0);
 	l->fragments = place(&at, lim->flows ? fragment_bytes(lim->fragments) : 0);
 	l->end = at;
@@ -147,6 +148,23 @@ static void start_flows(struct worker *w, uint8_t *m, const struct layout *l)
 		net_follow_fragments(w->net);
 }
 
+static void start_offload(struct worker *w, void *memory, const struct worker_env *env)
+{
+	struct offload_env e;
+
+	if (!env->offload)
+		return;
+	e = *env->offload;
+	e.net_ports = env->ports;
+	e.n_ports = env->node->n_ports;
+	e.conf = &env->node->offload;
+	e.flows = &w->flows;
+	e.net = w->net;
+	e.arg = w;
+	e.counted = l4_offloaded;
+	offload_init(&w->offload, memory, offload_entries(env->node), &e, w->now_us);
+}
+
 struct worker *worker_init(void *memory, const struct worker_env *env, struct snapshot *first,
                            uint64_t now_us)
 {
@@ -171,6 +189,7 @@ struct worker *worker_init(void *memory, const struct worker_env *env, struct sn
 	start_tables(w, m, &l);
 	start_tcp(w, m + l.tcp, env);
 	start_flows(w, m, &l);
+	start_offload(w, m + l.offload, env);
 	worker_use(w, first);
 	return w;
 }
@@ -335,11 +354,20 @@ static bool starts(const struct pkt *p)
 	return (p->l4[TCP_FLAGS] & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
 }
 
+static struct flow *find(const struct worker *w, const struct pkt *p, enum flow_side_id *from)
+{
+	struct flow *f = NULL;
+
+	if (p->buf->flags & BUF_MARKED)
+		f = offload_marked(&w->offload, p->buf->mark, p, from);
+	return f ? f : flow_find(&w->flows, p, from);
+}
+
 /* Flows first: a packet of one is not looked at any further. */
 static enum drop take_l4(struct worker *w, struct pkt *p)
 {
 	enum flow_side_id from;
-	struct flow *f = w->flows.slab.used ? flow_find(&w->flows, p, &from) : NULL;
+	struct flow *f = w->flows.slab.used ? find(w, p, &from) : NULL;
 	enum drop end;
 
 	if (f)
@@ -382,6 +410,7 @@ void worker_input(struct worker *w, struct buf *const *frames, uint32_t n, uint6
 	w->busy |= n > 0;
 	if (l4_on(w))
 		flow_tick(&w->flows, now_us);
+	offload_tick(&w->offload, now_us);
 	n = parse(w, frames, n, p);
 	fetch(w, p, n);
 	for (uint32_t i = 0; i < n; i++)
@@ -437,6 +466,7 @@ bool worker_turn(struct worker *w, uint64_t now_us, uint64_t unix_s)
 		look_at_pool(w);
 	timer_turn(&w->wheel, now_us, timer_due, w);
 	w->busy |= l4_turn(w);
+	w->busy |= offload_turn(&w->offload, now_us);
 	while ((c = tcp_next_ready(w->tcp, &events))) {
 		w->busy = true;
 		tell(w, c, events);
@@ -451,10 +481,12 @@ bool worker_turn(struct worker *w, uint64_t now_us, uint64_t unix_s)
 uint64_t worker_next(const struct worker *w)
 {
 	uint64_t timers = timer_next(&w->wheel), net = net_next(w->net);
-	uint64_t flows = flow_next(&w->flows, w->now_us);
+	uint64_t flows = flow_next(&w->flows, w->now_us), offload = offload_next(&w->offload);
 
 	if (net < timers)
 		timers = net;
+	if (offload < flows)
+		flows = offload;
 	return flows < timers ? flows : timers;
 }
 
@@ -481,6 +513,7 @@ void worker_drain(struct worker *w, bool on, uint64_t now_us)
 
 	w->now_us = now_us;
 	w->draining = on;
+	offload_drain(&w->offload, on);
 	if (!on)
 		return;
 	for (struct session *s = w->sessions; s; s = next) {
@@ -498,6 +531,11 @@ struct net *worker_net(struct worker *w)
 struct worker_stats *worker_stats(struct worker *w)
 {
 	return &w->stats;
+}
+
+const struct offload_counts *worker_offload(const struct worker *w, uint32_t port)
+{
+	return &w->offload.counts[port];
 }
 
 /* ---- shared by the engine's files ---------------------------------------------------------- */

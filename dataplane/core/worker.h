@@ -21,16 +21,19 @@
 #include "weir/snapshot.h"
 #include "weir/stats.h"
 
-struct worker; /* fields in worker_state.h: only the engine's own files look inside */
-struct steer;  /* steer.h: which worker owns a packet */
+struct worker;      /* fields in worker_state.h: only the engine's own files look inside */
+struct offload_env; /* offload.h: what devices can do */
+struct offload_counts;
+struct steer; /* steer.h: which worker owns a packet */
 
 /* What a worker stands on; all of it outlives the worker. */
 struct worker_env {
 	const struct node *node;
 	const struct net_port *ports; /* [node->n_ports] */
 	struct buf_pool *pool;
-	const struct steer *steer; /* NULL with a single worker */
-	uint32_t id;               /* 0 .. n_workers - 1; worker 0 answers ARP, NDP and echo */
+	const struct steer *steer;         /* NULL with a single worker */
+	const struct offload_env *offload; /* ops, device, ports; NULL: devices do nothing */
+	uint32_t id; /* 0 .. n_workers - 1; worker 0 answers ARP, NDP and echo */
 	uint32_t n_workers;
 	uint8_t secret[16]; /* random */
 	uint64_t seed;      /* random */
@@ -105,5 +108,8 @@ struct net *worker_net(struct worker *w);
 
 /** What this worker counts; io adds its own counters (RX_PKTS, TX_PKTS, LOOPS ...) there. */
 struct worker_stats *worker_stats(struct worker *w);
+
+/** What devices do for this worker of what comes in on a port of the node. */
+const struct offload_counts *worker_offload(const struct worker *w, uint32_t port);
 
 #endif

@@ -29,6 +29,7 @@
 #include "flow.h"
 #include "fragment.h"
 #include "http1.h"
+#include "offload.h"
 #include "pick.h"
 #include "route.h"
 #include "slab.h"
@@ -166,6 +167,7 @@ struct worker {
 	struct slab session_slab, exchange_slab, upstream_slab;
 	struct flow_table flows;
 	struct fragments fragments;
+	struct offload offload;
 	uint32_t next_port; /* source port search goes on from here, host order */
 	uint32_t next_source;
 	struct worker_stats stats;
@@ -300,6 +302,9 @@ void l4_end(struct worker *w, struct flow *f);
 
 /** Flows whose time has come; true: there may be more to do at once. */
 bool l4_turn(struct worker *w);
+
+/** A device forwarded so much of a flow; of struct offload_env. w: struct worker. */
+void l4_offloaded(void *w, struct flow *f, enum flow_side_id from, uint64_t pkts, uint64_t bytes);
 
 /** Is no flow at this place? Connections and flows share our source ports. */
 bool l4_port_free(const struct worker *w, const struct tcp_peer *peer);
