@@ -209,7 +209,7 @@ static void set_up(struct stage *s)
 
 	memset(s, 0, sizeof(*s));
 	world_init(&s->world, 1);
-	weir_init(&s->weir, &s->world, 1, false);
+	weir_init(&s->weir, &s->world, 1, false, WEIR_PROXY);
 	s->w = s->weir.w[0];
 	s->weir.nic->receive = receive;
 	s->weir.nic->arg = s;

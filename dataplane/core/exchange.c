@@ -3,6 +3,7 @@
  * One request: route it, get a connection, send its head, retry when that is safe, count the outcome.
  * What flows afterwards is in transfer.c.
  */
+#include "splice.h"
 #include "worker_state.h"
 
 #define CONNECT_RETRIES   2     /* Istio's default policy: attempts 2 on connect failures */
@@ -68,6 +69,8 @@ void exchange_end(struct worker *w, struct session *s)
 
 	if (!x)
 		return;
+	splice_cut(w, s);
+	tcp_window_free(w->tcp, s->conn);
 	if (s->up)
 		upstream_abort(w, s->up);
 	if (x->waiting)

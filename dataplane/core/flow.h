@@ -55,6 +55,7 @@ enum flow_flag {
 	FLOW_F_ONE_WAY = 1 << 4, /* only the client's side is in the table */
 	FLOW_F_UDP = 1 << 6,     /* else TCP */
 	FLOW_F_STATS = 1 << 5,   /* counted as active at its destination and endpoint */
+	FLOW_F_SPLICE = 1 << 7,  /* splice.c rewrites its segments; splice is its number + 1 */
 };
 
 struct flow_side {

@@ -17,6 +17,7 @@
  * (RFC 9293 section 3.10.7.4, RFC 6191).
  */
 #include "offload.h"
+#include "splice.h"
 #include "steer.h"
 #include "tcp_edit.h"
 #include "wire.h"
@@ -162,7 +163,10 @@ bool l4_turn(struct worker *w)
 		}
 		if (f->state != FLOW_CLOSED)
 			worker_count(w, COUNT_FLOWS_TIMED_OUT);
-		l4_end(w, f);
+		if (f->flags & FLOW_F_SPLICE)
+			splice_expired(w, f);
+		else
+			l4_end(w, f);
 	}
 	return budget == 0;
 }
@@ -592,6 +596,8 @@ static enum drop go_on(struct worker *w, struct flow *f, enum flow_side_id from,
 
 enum drop l4_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p)
 {
+	if (f->flags & FLOW_F_SPLICE)
+		return splice_packet(w, f, from, p);
 	if (!flow_is_udp(f) && is_news(f, p) && is_anew(w, f, from, p)) {
 		if (!offload_end(&w->offload, f, OFFLOAD_WHY_CLOSED)) {
 			buf_free(p->buf); /* it comes again */

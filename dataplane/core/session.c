@@ -6,6 +6,7 @@
  * allow, and returns when more bytes, more room or time is needed. Everything that happens to a
  * connection ends there, so there is no second way through the states.
  */
+#include "splice.h"
 #include "worker_state.h"
 
 #define LINGER_US 1000000 /* after our last byte was acknowledged: time for the client to close */
@@ -53,6 +54,7 @@ void session_close(struct worker *w, struct session *s)
 
 void session_reset(struct worker *w, struct session *s)
 {
+	splice_cut(w, s);
 	tcp_abort(w->tcp, s->conn);
 	session_close(w, s);
 }
@@ -361,7 +363,7 @@ void session_run(struct worker *w, struct session *s)
 				return;
 			break;
 		case SESSION_EXCHANGE:
-			if (!transfer_step(w, s))
+			if (s->splice || !transfer_step(w, s))
 				return;
 			break;
 		case SESSION_TUNNEL:

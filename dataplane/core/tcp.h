@@ -239,4 +239,68 @@ void tcp_abort(struct tcp_stack *s, struct tcp_conn *c);
  */
 void tcp_release(struct tcp_stack *s, struct tcp_conn *c);
 
+/* ---- splicing: segments of two connections pass from one to the other without them ------------- */
+
+/** Let the right edge of the window stay where it is, so that the peer stops there; and go on. */
+void tcp_window_hold(struct tcp_conn *c);
+void tcp_window_free(struct tcp_stack *s, struct tcp_conn *c);
+
+bool tcp_window_is_held(const struct tcp_conn *c);
+
+/** Bytes that the peer may still send: from what has arrived to the right edge that it was told. */
+uint32_t tcp_recv_offered(const struct tcp_conn *c);
+
+/** The right edge beyond what has arrived may be told to be so many bytes: what we would keep. */
+uint32_t tcp_recv_room(const struct tcp_stack *s);
+
+/**
+ * Could segments from one pass to the other unchanged but for their numbers? Both are established and
+ * have not heard or said FIN, agree in timestamps, SACK and address family, and no segment of the MSS that
+ * `from`'s peer was told is too long for `to`.
+ */
+bool tcp_splice_fits(struct tcp_stack *s, struct tcp_conn *from, struct tcp_conn *to);
+
+/** Is nothing received left to be moved on, and nothing sent left to be acknowledged, on either? */
+bool tcp_splice_quiet(const struct tcp_conn *a, const struct tcp_conn *b);
+
+/** The window that c's peer has told, bytes, and the largest so far. */
+uint32_t tcp_send_window(const struct tcp_conn *c);
+uint32_t tcp_send_window_max(const struct tcp_conn *c);
+
+/** By how many bits the windows that we tell are shifted. */
+uint8_t tcp_recv_scale(const struct tcp_conn *c);
+
+/* What a connection has to know when it comes back: the follower of its segments keeps it up to date. */
+struct tcp_frozen {
+	uint32_t rcv_nxt, rcv_adv; /* of the peer: acknowledged, right edge told */
+	uint32_t snd_nxt;          /* acknowledged by the peer, and sent */
+	uint32_t snd_wnd;          /* told by the peer, bytes */
+	uint32_t ts_recent;        /* latest TSval of the peer */
+	uint32_t ts_sent;          /* latest TSval that the peer was shown */
+	uint8_t snd_ws, rcv_ws;
+	bool ts;
+};
+
+/** Stop: c is quiet. No timer runs and nothing is sent until tcp_thaw(), tcp_abort() or tcp_forget(). */
+void tcp_freeze(struct tcp_stack *s, struct tcp_conn *c, struct tcp_frozen *f);
+
+/** Tell the peer of a frozen connection what f says: an ACK with the window up to f->rcv_adv. */
+void tcp_frozen_ack(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_frozen *f);
+
+/** The same, but not often: as to one who may be an attacker (RFC 5961 section 10). */
+void tcp_frozen_challenge(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_frozen *f);
+
+/** Go on where f says. Tells the layer above that everything is sent. */
+void tcp_thaw(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_frozen *f);
+
+/** The peer's next segment, its last one, begins here: bytes in front of it passed by. */
+void tcp_expect(struct tcp_conn *c, uint32_t seq);
+
+/** A frozen connection never comes back: gone, without a word to the peer or the layer above. */
+void tcp_forget(struct tcp_stack *s, struct tcp_conn *c);
+
+/** A RST to the peer of a connection that is forgotten. */
+void tcp_forgotten_reset(struct tcp_stack *s, const struct tcp_peer *peer, uint32_t seq,
+                         uint32_t ack);
+
 #endif

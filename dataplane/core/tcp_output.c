@@ -468,7 +468,7 @@ static bool flush_conn(struct tcp_stack *s, struct tcp_conn *c)
 {
 	uint32_t nxt = c->snd_nxt;
 
-	if (c->state == TCP_SYN_SENT || c->state == TCP_CLOSED)
+	if (c->state == TCP_SYN_SENT || c->state == TCP_CLOSED || c->flags & TCP_F_SPLICED)
 		return true;
 	c->flags &= ~TCP_F_CWND_LIMITED;
 	if (tcp_is_synchronized(c)) {

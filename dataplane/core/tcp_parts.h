@@ -5,6 +5,7 @@
  *   tcp_input -> tcp_handshake | tcp_ack -> tcp_sack, tcp_cubic | tcp_recv     segment in
  *   tcp_output -> tcp_sendq, tcp_options                                       segment out
  *   tcp_timers, tcp_time_wait, tcp_cookie, tcp_stack, tcp_table, tcp_conn      around them
+ *   tcp_splice                                                                 when segments pass by
  */
 #ifndef WEIR_TCP_PARTS_H
 #define WEIR_TCP_PARTS_H

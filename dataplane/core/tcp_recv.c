@@ -56,7 +56,7 @@ uint32_t tcp_recv_window(const struct tcp_stack *s, const struct tcp_conn *c)
 	uint32_t unit = 1u << c->rcv_ws, told = told_window(c), half = s->config.rcvbuf_bytes / 2;
 	uint32_t space = free_space(s, c) & ~(unit - 1), step = half < c->mss ? half : c->mss;
 
-	if (space >= told + step)
+	if (space >= told + step && !(c->flags & TCP_F_HOLD))
 		return space;
 	/*
 	 * Keep the edge. The scale cannot tell it exactly; rounding down would move it back, rounding
@@ -73,7 +73,7 @@ static void window_opened(struct tcp_stack *s, struct tcp_conn *c)
 	uint32_t most = largest_window(c), half, worth = 2u * c->mss;
 
 	half = (s->config.rcvbuf_bytes < most ? s->config.rcvbuf_bytes : most) / 2;
-	if (!tcp_is_receiving(c) || space <= told)
+	if (!tcp_is_receiving(c) || space <= told || c->flags & TCP_F_HOLD)
 		return;
 	if (told < worth) /* the peer is about to stall */
 		worth = c->mss;
@@ -421,6 +421,34 @@ int tcp_recv_take(struct tcp_stack *s, struct tcp_conn *c, uint32_t n, struct bu
 	}
 	window_opened(s, c);
 	return 0;
+}
+
+void tcp_window_hold(struct tcp_conn *c)
+{
+	c->flags |= TCP_F_HOLD;
+}
+
+bool tcp_window_is_held(const struct tcp_conn *c)
+{
+	return c->flags & TCP_F_HOLD;
+}
+
+void tcp_window_free(struct tcp_stack *s, struct tcp_conn *c)
+{
+	if (!(c->flags & TCP_F_HOLD))
+		return;
+	c->flags &= ~TCP_F_HOLD;
+	window_opened(s, c);
+}
+
+uint32_t tcp_recv_offered(const struct tcp_conn *c)
+{
+	return told_window(c);
+}
+
+uint32_t tcp_recv_room(const struct tcp_stack *s)
+{
+	return tcp_recv_bound(s);
 }
 
 bool tcp_eof(const struct tcp_conn *c)

@@ -64,6 +64,8 @@ enum tcp_flag {
 	TCP_F_ORDERLY = 1 << 18,  /* both directions were closed by FIN */
 	TCP_F_SPLIT = 1 << 19,    /* one segment may be smaller than the silly window rule allows */
 	TCP_F_WSCALE = 1 << 20,   /* both sides sent window scale */
+	TCP_F_HOLD = 1 << 21,     /* the right edge of our window stays where it is */
+	TCP_F_SPLICED = 1 << 22,  /* its segments pass without it: tcp_splice.c */
 };
 
 /* State of loss recovery. */

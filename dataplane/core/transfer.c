@@ -8,6 +8,7 @@
  * emptied, and its window closes: back-pressure needs no more than that.
  */
 #include "csum.h"
+#include "splice.h"
 #include "worker_state.h"
 
 #define SEND_HEADROOM (NET_HEADROOM + 60) /* what TCP, IP and Ethernet headers may need */
@@ -63,6 +64,7 @@ static bool pump_request(struct worker *w, struct session *s)
 		s->activity_us = w->now_us;
 	if (r == PUMP_DONE) {
 		x->request_end_us = w->now_us;
+		tcp_window_free(w->tcp, s->conn);
 		session_arm(w, s);
 	}
 	if (r == PUMP_BAD || (r == PUMP_EMPTY && tcp_eof(s->conn))) {
@@ -73,7 +75,7 @@ static bool pump_request(struct worker *w, struct session *s)
 			local_reply(w, s, &(struct local_reply){.status = 400, .close = true});
 		return false;
 	}
-	return true;
+	return r == PUMP_DONE || x->resp_started || !splice_body(w, s, FLOW_CLIENT, &x->req_body);
 }
 
 /* ---- response head ----------------------------------------------------------------------- */
@@ -300,6 +302,8 @@ static bool pump_response(struct worker *w, struct session *s)
 	if (r == PUMP_BAD ||
 	    (r == PUMP_EMPTY && (tcp_eof(s->up->conn) || tcp_why(s->up->conn) != TCP_WHY_NONE)))
 		cut(w, s);
+	else if (s->x->request_end_us)
+		splice_body(w, s, FLOW_SERVER, &s->x->resp_body);
 	return false;
 }
 

@@ -286,6 +286,7 @@ void upstream_put(struct worker *w, struct upstream *u, bool reusable)
 
 	u->session->up = NULL;
 	u->session = NULL;
+	tcp_window_free(w->tcp, u->conn);
 	if (!reusable || w->draining || e->epoch != u->endpoint.epoch || !usable(u)) {
 		close_it(w, u);
 		return;

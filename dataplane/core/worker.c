@@ -9,6 +9,7 @@
  */
 #include "worker.h"
 
+#include "splice.h"
 #include "steer.h"
 #include "wire.h"
 #include "worker_state.h"
@@ -25,7 +26,7 @@
 struct layout {
 	size_t worker, net, tcp, sessions, exchanges, upstreams, splits, subsets, endpoints;
 	size_t dest_stats, endpoint_stats, gather_request, gather_response, scratch, offload;
-	size_t flows, fragments, end;
+	size_t flows, fragments, splices, end;
 };
 
 static size_t place(size_t *at, size_t bytes)
@@ -43,6 +44,12 @@ static void tcp_settings(const struct node *node, struct tcp_config *c)
 	c->backlog = node->limits.backlog;
 	c->rcvbuf_bytes = node->limits.rcvbuf_bytes;
 	c->sndbuf_bytes = node->limits.sndbuf_bytes;
+}
+
+/* Each takes a flow and two connections. */
+static uint32_t splices(const struct node_limits *lim)
+{
+	return lim->flows < lim->conns ? lim->flows : lim->conns;
 }
 
 static void divide(const struct node *node, struct layout *l)
@@ -69,6 +76,7 @@ static void divide(const struct node *node, struct layout *l)
 	l->offload = place(&at, offload_bytes(offload_entries(node)));
 	l->flows = place(&at, lim->flows ? flow_bytes(lim->flows) : 0);
 	l->fragments = place(&at, lim->flows ? fragment_bytes(lim->fragments) : 0);
+	l->splices = place(&at, slab_bytes(splices(lim), sizeof(struct splice)));
 	l->end = at;
 }
 
@@ -142,6 +150,7 @@ static void start_flows(struct worker *w, uint8_t *m, const struct layout *l)
 
 	if (!lim->flows)
 		return;
+	slab_init(&w->splice_slab, m + l->splices, splices(lim), sizeof(struct splice));
 	flow_init(&w->flows, m + l->flows, &c, &key, w->now_us);
 	fragment_init(&w->fragments, m + l->fragments, lim->fragments, &key);
 	if (lim->fragments)
@@ -194,8 +203,9 @@ struct worker *worker_init(void *memory, const struct worker_env *env, struct sn
 	return w;
 }
 
-static void release_buffers(struct session *s)
+static void release_buffers(struct worker *w, struct session *s)
 {
+	splice_fini(w, s);
 	if (!s->x)
 		return;
 	bufq_clear(&s->x->head);
@@ -230,7 +240,7 @@ bool worker_reset(struct worker *w, uint64_t now_us)
 void worker_fini(struct worker *w)
 {
 	for (struct session *s = w->sessions; s; s = s->next)
-		release_buffers(s);
+		release_buffers(w, s);
 	tcp_fini(w->tcp);
 	net_fini(w->net);
 }

@@ -75,6 +75,7 @@ struct session {
 	uint64_t listener_generation;
 	struct session *next, **prev; /* all sessions of the worker */
 	uint32_t unsent; /* LINGER: bytes not yet acknowledged when the timer fired last */
+	uint32_t splice; /* index + 1 of the splice that carries a body; 0: none */
 };
 static_assert(sizeof(struct session) <= 128, "an idle session is two cache lines");
 
@@ -166,6 +167,7 @@ struct worker {
 	struct session *sessions; /* all */
 	struct slab session_slab, exchange_slab, upstream_slab;
 	struct flow_table flows;
+	struct slab splice_slab;
 	struct fragments fragments;
 	struct offload offload;
 	uint32_t next_port; /* source port search goes on from here, host order */

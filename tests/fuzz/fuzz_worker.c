@@ -172,7 +172,7 @@ static void set_up(struct stage *s)
 
 	memset(s, 0, sizeof(*s));
 	world_init(&s->world, 1);
-	weir_init(&s->weir, &s->world, 1, false);
+	weir_init(&s->weir, &s->world, 1, false, WEIR_PROXY);
 	s->weir.after.listener.accept_http10 = true;
 	host_init(&s->client.host, &s->world, &c);
 	c.listen_port = 80;

@@ -364,7 +364,7 @@ static void make_scene(struct scene *s, uint64_t seed)
 	world_init(w, seed);
 	make_wire(w);
 	s->chaotic = world_chance(w, 400000);
-	weir_init(&s->weir, w, 1 + world_random(w, 3), true);
+	weir_init(&s->weir, w, 1 + world_random(w, 3), true, WEIR_PROXY);
 	make_documents(s);
 	make_host(&s->client, w, "10.0.0.1", 0);
 	make_host(&s->server[0], w, "10.0.0.11", 80);

@@ -10,8 +10,12 @@
  * 200; picks follow the split exactly; no buffer, connection or session is left at the end; received
  * frames equal the sum of their ends; no snapshot stays referenced.
  *
- *   sim_worker FIRST COUNT    run the seeds FIRST .. FIRST + COUNT - 1
- *   sim_worker SEED           run one and say what it was like
+ * And with splices what clients and servers see is the same as without.
+ *
+ *   sim_worker MODE FIRST COUNT    run the seeds FIRST .. FIRST + COUNT - 1
+ *   sim_worker MODE SEED           run one and say what it was like
+ *
+ * MODE: proxy, splice (long bodies and tunnels), early (whatever can be spliced).
  */
 #include "apps.h"
 #include "weir.h"
@@ -34,7 +38,10 @@ struct scene {
 	bool chaotic;
 };
 
+static const char *const modes[] = {"proxy", "splice", "early"};
+static enum weir_mode mode;
 static uint64_t seed_now;
+static uint64_t splices;
 
 static void fail(const char *fmt, ...)
 {
@@ -44,7 +51,8 @@ static void fail(const char *fmt, ...)
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\nreplay with: sim_worker %llu\n", (unsigned long long)seed_now);
+	fprintf(stderr, "\nreplay with: sim_worker %s %llu\n", modes[mode],
+	        (unsigned long long)seed_now);
 	exit(1);
 }
 
@@ -108,7 +116,7 @@ static void make_scene(struct scene *s, uint64_t seed)
 	s->chaotic = world_chance(w, 300000);
 	if (s->chaotic)
 		s->chaos = (struct apps_chaos){30000, 30000, 50000, 100000};
-	weir_init(&s->weir, w, 1 + world_random(w, 3), true);
+	weir_init(&s->weir, w, 1 + world_random(w, 3), true, mode);
 	make_clients(s);
 	c1 = host_config(w, "10.0.0.11", 80);
 	c2 = host_config(w, "10.0.0.12", 80);
@@ -260,13 +268,16 @@ static void finish(struct scene *s)
 static void describe(const struct scene *s)
 {
 	printf("seed %llu: %u workers, %u clients, %u requests, loss %u ppm, %s; "
-	       "%llu frames, %llu retransmissions, %llu copies, %llu retries, %.1f s simulated\n",
+	       "%llu frames, %llu retransmissions, %llu copies, %llu retries, %llu splices of "
+	       "%llu bytes, %.1f s simulated\n",
 	       (unsigned long long)seed_now, s->weir.n, s->clients.n, requests_done(s),
 	       s->world.wire.loss_ppm, s->chaotic ? "chaotic servers" : "orderly servers",
 	       (unsigned long long)s->world.frames,
 	       (unsigned long long)weir_counter(&s->weir, COUNT_TCP_RETRANSMITS),
 	       (unsigned long long)weir_counter(&s->weir, COUNT_TX_COPIES),
 	       (unsigned long long)weir_counter(&s->weir, COUNT_HTTP_RETRIES),
+	       (unsigned long long)weir_counter(&s->weir, COUNT_SPLICES_BEGUN),
+	       (unsigned long long)weir_counter(&s->weir, COUNT_SPLICE_BYTES),
 	       (double)s->world.now_us / 1e6);
 }
 
@@ -285,20 +296,34 @@ static void run_seed(uint64_t seed, bool talk)
 	bad = weir_books(&s.weir);
 	if (bad)
 		fail("at the end: %s", bad);
+	splices += weir_counter(&s.weir, COUNT_SPLICES_BEGUN);
 	if (talk)
 		describe(&s);
 	finish(&s);
 }
 
+static void choose_mode(const char *name)
+{
+	for (int i = 0; i < 3; i++) {
+		if (strcmp(name, modes[i]) == 0) {
+			mode = (enum weir_mode)i;
+			return;
+		}
+	}
+	fprintf(stderr, "sim_worker: %s is no mode: proxy, splice or early\n", name);
+	exit(2);
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
-	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	uint64_t count = argc > 3 ? strtoull(argv[3], NULL, 0) : 1;
 
+	choose_mode(argc > 1 ? argv[1] : "proxy");
 	for (uint64_t i = 0; i < count; i++)
-		run_seed(first + i, argc <= 2);
-	if (argc > 2)
-		printf("%llu seeds from %llu\n", (unsigned long long)count,
-		       (unsigned long long)first);
+		run_seed(first + i, argc <= 3);
+	if (argc > 3)
+		printf("%llu seeds from %llu, %llu splices\n", (unsigned long long)count,
+		       (unsigned long long)first, (unsigned long long)splices);
 	return 0;
 }

@@ -8,6 +8,7 @@
 #include <string.h>
 
 struct stage st;
+enum weir_mode stage_mode;
 
 static struct line *line_of(struct end *e, struct tcp_conn *c)
 {
@@ -189,7 +190,7 @@ int stage_set_up(void **state)
 	(void)state;
 	memset(&st, 0, sizeof(st));
 	world_init(&st.world, 1);
-	weir_init(&st.weir, &st.world, 1, false);
+	weir_init(&st.weir, &st.world, 1, false, stage_mode);
 	st.w = st.weir.w[0];
 	host_init(&st.client.host, &st.world, &c);
 	c.listen_port = 80;

@@ -43,6 +43,7 @@ struct stage {
 };
 
 extern struct stage st;
+extern enum weir_mode stage_mode; /* of the next stage_set_up() */
 
 /* For cmocka; tear_down closes all, and fails when the books are not in order or a buffer is lost. */
 int stage_set_up(void **state);

@@ -131,6 +131,20 @@ static void weir_settings(struct weir *x)
 	x->port.mtu = 1500;
 }
 
+static void allow_splices(struct weir *x, enum weir_mode mode)
+{
+	struct node *n = &x->node;
+
+	n->splice_bytes = mode == WEIR_SPLICE_EARLY ? 0 : 8192;
+	if (mode == WEIR_PROXY)
+		n->splice_bytes = NODE_SPLICE_NEVER;
+	n->limits.flows = 200;
+	n->limits.half_open_flows = 50;
+	n->times.flow_idle_us = HOUR_US;
+	n->times.flow_syn_us = n->times.flow_fin_us = n->times.flow_closed_us = 60000000;
+	n->times.udp_idle_us = 60000000;
+}
+
 static void vary_settings(struct weir *x, struct world *w)
 {
 	struct node_limits *l = &x->node.limits;
@@ -142,7 +156,7 @@ static void vary_settings(struct weir *x, struct world *w)
 	x->port.mtu = (uint16_t)(world_chance(w, 200000) ? 576 : 1500);
 }
 
-void weir_init(struct weir *x, struct world *w, uint32_t workers, bool vary)
+void weir_init(struct weir *x, struct world *w, uint32_t workers, bool vary, enum weir_mode mode)
 {
 	struct worker_env env = {.node = &x->node, .ports = &x->port, .pool = &x->pool};
 	struct hash_key key = {{1, 2}};
@@ -154,6 +168,7 @@ void weir_init(struct weir *x, struct world *w, uint32_t workers, bool vary)
 	x->pool = bufs_pool(20000);
 	x->nic = world_nic(w, weir_receive, x);
 	weir_settings(x);
+	allow_splices(x, mode);
 	if (vary)
 		vary_settings(x, w);
 	memcpy(x->port.mac, x->nic->mac, 6);
@@ -167,7 +182,7 @@ void weir_init(struct weir *x, struct world *w, uint32_t workers, bool vary)
 	for (uint32_t i = 0; i < x->n; i++) {
 		size_t size = (worker_bytes(&x->node) + 63) & ~63ul;
 
-		x->memory[i] = aligned_alloc(64, size);
+		x->memory[i] = aligned_alloc(128, (size + 127) & ~127ul);
 		memset(x->memory[i], 0, size);
 		env.id = i;
 		env.seed = w->rng + i;
@@ -212,7 +227,8 @@ static const char *gauges(const struct weir *x)
 	static const enum counter zero[] = {
 		COUNT_TCP_CONNS,    COUNT_TCP_TIME_WAIT,  COUNT_HTTP_ACTIVE,
 		COUNT_HTTP_CLIENTS, COUNT_UPSTREAM_CONNS, COUNT_UPSTREAM_IDLE,
-		COUNT_PASS_ACTIVE,  COUNT_FLOWS,          COUNT_FLOWS_RESTING};
+		COUNT_PASS_ACTIVE,  COUNT_SPLICES,        COUNT_FLOWS,
+		COUNT_FLOWS_RESTING};
 
 	for (size_t i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
 		if (weir_counter(x, zero[i]))
@@ -233,6 +249,8 @@ const char *weir_books(const struct weir *x)
 		if (x->w[i]->session_slab.used || x->w[i]->exchange_slab.used ||
 		    x->w[i]->upstream_slab.used)
 			return "sessions or upstreams are left";
+		if (x->w[i]->splice_slab.used || x->w[i]->flows.slab.used)
+			return "splices or flows are left";
 		if (x->before.snap->inflight[i].requests || x->after.snap->inflight[i].requests)
 			return "a snapshot is still referenced";
 		for (uint32_t d = 0; d < x->w[i]->stats.n_dests; d++)

@@ -43,11 +43,18 @@ struct weir {
 	struct routing before, after;
 };
 
+/* How bodies and tunnels pass through Weir. */
+enum weir_mode {
+	WEIR_PROXY,        /* always by way of two TCP connections */
+	WEIR_SPLICE,       /* long ones as splices */
+	WEIR_SPLICE_EARLY, /* as splices as early as that is possible */
+};
+
 /**
  * @param workers  1 to 3
  * @param vary     limits, buffers and MTU at random from the world's seed; else roomy ones
  */
-void weir_init(struct weir *x, struct world *w, uint32_t workers, bool vary);
+void weir_init(struct weir *x, struct world *w, uint32_t workers, bool vary, enum weir_mode mode);
 /** Let every worker do its turn, and put what it sends onto the wire. */
 void weir_turn(struct weir *x);
 uint64_t weir_next(const struct weir *x);

@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "splice.h"
+
+#include "csum.h"
+#include "wire.h"
+#include "worker_state.h"
+
+#define HELD_MAX  64         /* segments held for a splice; more are sent again by the peer */
+#define LIMIT_MAX 0x40000000 /* bytes of a body that sequence numbers are compared over at once */
+#define SLIDE     0x20000000 /* how much of that is behind us before the rest comes into view */
+#define BEYOND_MAX \
+	65535 /* bytes beyond the window told that are still passed on: probes of a closed window */
+#define UNITS_MIN 16 /* a window of the sink has at least so many units of the source's scale */
+
+static bool after(uint32_t a, uint32_t b)
+{
+	return (int32_t)(a - b) > 0;
+}
+
+static uint32_t later(uint32_t a, uint32_t b)
+{
+	return after(a, b) ? a : b;
+}
+
+static enum drop drop(struct pkt *p, enum drop end)
+{
+	buf_free(p->buf);
+	return end;
+}
+
+static struct splice *of_flow(const struct worker *w, const struct flow *f)
+{
+	return slab_at(&w->splice_slab, f->splice - 1);
+}
+
+static struct splice *of_session(const struct worker *w, const struct session *s)
+{
+	return slab_at(&w->splice_slab, s->splice - 1);
+}
+
+static struct tcp_conn *conn_of(const struct session *s, enum flow_side_id side)
+{
+	return side == FLOW_CLIENT ? s->conn : s->up->conn;
+}
+
+/* ---- begin --------------------------------------------------------------------------------- */
+
+static void fill_side(struct worker *w, struct flow_side *side, const struct tcp_peer *p)
+{
+	memcpy(side->peer, &p->remote, sizeof(side->peer));
+	side->rport = p->rport;
+	side->lport = p->lport;
+	side->local = (uint16_t)net_own_number(w->net, &p->local);
+}
+
+static void add_side(struct worker *w, struct flow *f, enum flow_side_id side,
+                     const struct tcp_peer *p)
+{
+	flow_add(&w->flows, f, side,
+	         flow_hash(&w->flows, &p->local, &p->remote, p->lport, p->rport, false));
+}
+
+static struct flow *new_flow(struct worker *w, const struct session *s)
+{
+	const struct tcp_peer *c = tcp_peer(s->conn), *u = tcp_peer(s->up->conn);
+	struct flow *victim = flow_victim(&w->flows), *f;
+
+	if (victim)
+		l4_end(w, victim);
+	f = flow_new(&w->flows);
+	if (!f)
+		return NULL;
+	fill_side(w, &f->side[FLOW_CLIENT], c);
+	fill_side(w, &f->side[FLOW_SERVER], u);
+	f->flags = FLOW_F_SPLICE;
+	f->idle = flow_idle(&w->flows, w->node->times.stream_idle_us);
+	flow_set_state(&w->flows, f, FLOW_ESTABLISHED);
+	add_side(w, f, FLOW_CLIENT, c);
+	add_side(w, f, FLOW_SERVER, u);
+	return f;
+}
+
+/* What turns segments from one side into segments of the connection with the other. */
+static void work_out(struct splice *sp, enum flow_side_id from)
+{
+	const struct tcp_frozen *a = &sp->seen[from], *b = &sp->seen[!from];
+
+	sp->way[from] = (struct splice_way){.seq_add = b->snd_nxt - a->rcv_nxt,
+	                                    .ack_add = b->rcv_nxt - a->snd_nxt};
+	if (!a->ts)
+		return;
+	sp->way[from].tsval_add = b->ts_sent - a->ts_recent;
+	sp->way[from].tsecr_add = b->ts_recent - a->ts_sent;
+}
+
+static struct splice *begin(struct worker *w, struct session *s)
+{
+	struct splice *sp = slab_get(&w->splice_slab);
+
+	if (!sp)
+		return NULL;
+	memset(sp, 0, sizeof(*sp));
+	sp->flow = new_flow(w, s);
+	if (!sp->flow) {
+		slab_put(&w->splice_slab, sp);
+		return NULL;
+	}
+	sp->flow->splice = slab_index(&w->splice_slab, sp) + 1;
+	for (int side = 0; side < 2; side++)
+		tcp_freeze(w->tcp, conn_of(s, side), &sp->seen[side]);
+	for (int side = 0; side < 2; side++) {
+		work_out(sp, side);
+		sp->flow->side[!side].seq_add = sp->way[side].seq_add;
+	}
+	forward_prepare(w, sp->flow);
+	worker_count(w, COUNT_SPLICES);
+	worker_count(w, COUNT_SPLICES_BEGUN);
+	return sp;
+}
+
+/* ---- windows ------------------------------------------------------------------------------- */
+
+static uint16_t field(uint32_t bytes, uint8_t scale)
+{
+	bytes >>= scale;
+	return (uint16_t)(bytes > UINT16_MAX ? UINT16_MAX : bytes);
+}
+
+/* The last of the source's bytes that may be passed on. */
+static uint32_t bound(const struct splice *sp)
+{
+	return sp->stopping ? sp->next : sp->limit;
+}
+
+/*
+ * What the source is told: the sink's window, but beyond the end of the body no more than we would keep
+ * ourselves, for what it sends there comes to us.
+ */
+static uint16_t window_for_source(const struct worker *w, struct splice *sp)
+{
+	struct tcp_frozen *source = &sp->seen[sp->source];
+	const struct tcp_frozen *sink = &sp->seen[!sp->source];
+	uint32_t most = bound(sp) - source->rcv_nxt + tcp_recv_room(w->tcp);
+	uint16_t wnd = field(sink->snd_wnd < most ? sink->snd_wnd : most, source->rcv_ws);
+
+	source->rcv_adv =
+		later(source->rcv_adv, source->rcv_nxt + ((uint32_t)wnd << source->rcv_ws));
+	return wnd;
+}
+
+/* What the sink is told: the window that we offered it, for what it sends is held here. */
+static uint16_t window_for_sink(const struct splice *sp)
+{
+	const struct tcp_frozen *sink = &sp->seen[!sp->source];
+
+	return field(sink->rcv_adv - sink->rcv_nxt, sink->rcv_ws);
+}
+
+/* ---- bodies: begin ------------------------------------------------------------------------- */
+
+/* Is the rest of the body, beyond what its sender may send anyway, long enough? */
+static bool is_worth_it(const struct worker *w, const struct tcp_conn *from,
+                        const struct http1_body *body)
+{
+	uint64_t least = w->node->splice_bytes;
+
+	if (!w->splice_slab.total || least == NODE_SPLICE_NEVER ||
+	    body->framing != HTTP1_BODY_LENGTH || !body->left)
+		return false;
+	return !least || body->left > tcp_recv_offered(from) + least;
+}
+
+static bool is_idle(const struct tcp_conn *c)
+{
+	return !tcp_recv_queue(c)->first && !tcp_eof(c);
+}
+
+static void put_limit(struct splice *sp, uint64_t left)
+{
+	uint32_t part = left < LIMIT_MAX ? (uint32_t)left : LIMIT_MAX;
+
+	sp->limit = sp->start + part;
+	sp->beyond = left - part;
+}
+
+static void begin_body(struct worker *w, struct session *s, struct splice *sp,
+                       enum flow_side_id source, struct http1_body *body)
+{
+	struct tcp_frozen *seen = &sp->seen[source];
+	uint32_t told = seen->rcv_adv;
+
+	sp->session = s;
+	sp->source = (uint8_t)source;
+	sp->body = body;
+	sp->start = sp->next = seen->rcv_nxt;
+	sp->held_end = sp->seen[!source].rcv_nxt;
+	put_limit(sp, body->left);
+	s->splice = slab_index(&w->splice_slab, sp) + 1;
+	s->activity_us = w->now_us;
+	window_for_source(w, sp);
+	if (seen->rcv_adv != told)
+		tcp_frozen_ack(w->tcp, conn_of(s, source), seen);
+}
+
+bool splice_body(struct worker *w, struct session *s, enum flow_side_id source,
+                 struct http1_body *body)
+{
+	struct tcp_conn *from = conn_of(s, source), *to = conn_of(s, !source);
+	bool held = tcp_window_is_held(from);
+	struct splice *sp;
+
+	if (!held && !is_worth_it(w, from, body))
+		return false;
+	if (!is_idle(to) || !tcp_splice_fits(w->tcp, from, to) ||
+	    tcp_send_window_max(to) >> tcp_recv_scale(from) < UNITS_MIN) {
+		tcp_window_free(w->tcp, from);
+		return false;
+	}
+	if (!tcp_splice_quiet(from, to) || tcp_recv_offered(from) > tcp_send_window(to)) {
+		tcp_window_hold(from);
+		return false;
+	}
+	sp = begin(w, s);
+	if (!sp) {
+		tcp_window_free(w->tcp, from);
+		return false;
+	}
+	begin_body(w, s, sp, source, body);
+	return true;
+}
+
+/* ---- bodies: end --------------------------------------------------------------------------- */
+
+/* Bytes that the sink has acknowledged are the body's no more. */
+static void account(struct worker *w, struct splice *sp)
+{
+	uint32_t n = sp->seen[sp->source].rcv_nxt - sp->start;
+	struct dest_stats *d = worker_dest_stats(w, sp->session->x->dest_slot);
+
+	if (sp->source == FLOW_SERVER)
+		d->rx_bytes += n;
+	else
+		d->tx_bytes += n;
+	sp->body->left -= n;
+	sp->start += n;
+	put_limit(sp, sp->body->left);
+}
+
+/* Segments that were held come to TCP as if they had just arrived. */
+static void give_held(struct worker *w, const struct tcp_peer *peer, struct bufq *held)
+{
+	struct buf *b;
+
+	while ((b = bufq_pop(held))) {
+		struct pkt p = {.buf = b,
+		                .kind = PKT_TCP,
+		                .src = peer->remote,
+		                .dst = peer->local,
+		                .sport = peer->rport,
+		                .dport = peer->lport,
+		                .l4 = b->data,
+		                .l4_len = b->len};
+
+		tcp_input(w->tcp, &p, w->now_us); /* its end was counted when it was held */
+	}
+}
+
+static void release(struct worker *w, struct splice *sp)
+{
+	struct flow *f = sp->flow;
+
+	bufq_clear(&sp->held[0]);
+	bufq_clear(&sp->held[1]);
+	f->splice = 0;
+	f->flags &= (uint8_t)~FLOW_F_SPLICE;
+	worker_uncount(w, COUNT_SPLICES);
+	slab_put(&w->splice_slab, sp);
+}
+
+/* Both connections go on, the source's from what the sink has acknowledged. */
+static void come_back(struct worker *w, struct splice *sp)
+{
+	struct session *s = sp->session;
+	struct tcp_frozen *sink = &sp->seen[!sp->source];
+	struct bufq held[2] = {sp->held[0], sp->held[1]};
+	struct flow *f = sp->flow;
+
+	account(w, sp);
+	sink->snd_nxt = sp->next + sp->way[sp->source].seq_add;
+	s->splice = 0;
+	for (int side = 0; side < 2; side++)
+		tcp_thaw(w->tcp, conn_of(s, side), &sp->seen[side]);
+	memset(sp->held, 0, sizeof(sp->held));
+	release(w, sp);
+	l4_end(w, f);
+	worker_count(w, COUNT_SPLICES_ENDED);
+	for (int side = 0; side < 2; side++)
+		give_held(w, tcp_peer(conn_of(s, side)), &held[side]);
+}
+
+void splice_cut(struct worker *w, struct session *s)
+{
+	if (s->splice)
+		come_back(w, of_session(w, s));
+}
+
+void splice_fini(struct worker *w, struct session *s)
+{
+	if (s->splice)
+		release(w, of_session(w, s));
+}
+
+/* Has the sink acknowledged all that will be passed on? */
+static bool is_over(const struct splice *sp)
+{
+	return sp->seen[sp->source].rcv_nxt == bound(sp);
+}
+
+/* ---- bodies: segments ---------------------------------------------------------------------- */
+
+/* Keep a segment for TCP, until the splice ends: which it does as soon as it can. */
+static enum drop hold(struct worker *w, struct splice *sp, enum flow_side_id from, struct pkt *p)
+{
+	enum drop end = DROP_SPLICE_HELD;
+
+	sp->stopping = true;
+	if (sp->held[0].n + sp->held[1].n < HELD_MAX) {
+		p->buf->flags |= BUF_L4_CSUM_OK;
+		bufq_push(&sp->held[from], p->buf);
+	} else {
+		end = drop(p, DROP_TCP_RCV_LIMIT);
+	}
+	if (is_over(sp))
+		come_back(w, sp);
+	return end;
+}
+
+/* RFC 5961: say where we are, to one who may be somebody else. */
+static enum drop challenge(struct worker *w, struct splice *sp, enum flow_side_id from,
+                           struct pkt *p)
+{
+	struct tcp_frozen f = sp->seen[from];
+
+	if (from != sp->source)
+		f.snd_nxt = sp->next + sp->way[sp->source].seq_add;
+	tcp_frozen_challenge(w->tcp, conn_of(sp->session, from), &f);
+	return drop(p, DROP_TCP_CHALLENGE);
+}
+
+/*
+ * RFC 5961 section 3.2: exact or nothing. The source's is where it was acknowledged, or behind all that
+ * it sent; the sink's is behind what is held. TCP then decides as it does without a splice.
+ */
+static enum drop on_reset(struct worker *w, struct splice *sp, enum flow_side_id from,
+                          const struct splice_seg *g, struct pkt *p)
+{
+	const struct tcp_frozen *seen = &sp->seen[from];
+	uint32_t newest = from == sp->source ? sp->next : sp->held_end;
+	struct tcp_conn *c = conn_of(sp->session, from);
+
+	if (g->seq != seen->rcv_nxt && g->seq != newest) {
+		if (after(seen->rcv_nxt, g->seq) || after(g->seq, later(newest, seen->rcv_adv)))
+			return drop(p, DROP_TCP_WINDOW);
+		return challenge(w, sp, from, p);
+	}
+	come_back(w, sp);
+	tcp_expect(c, g->seq);
+	return tcp_input_burst(w->tcp, p, w->now_us);
+}
+
+/* Keep the first bytes only, in every header that says how long the segment is. */
+static void cut(struct pkt *p, struct splice_seg *g, uint16_t keep)
+{
+	uint16_t gone = (uint16_t)(g->len - keep);
+	uint8_t *l3 = p->l4 - (p->l4 - p->l3);
+
+	splice_shorten(p->l4, g, keep);
+	p->l4_len = (uint16_t)(p->l4_len - gone);
+	p->buf->len = p->l4_len;
+	if (ip_is_v4(&p->dst)) /* forward.c makes the header's sum anew */
+		wire_put16(l3 + IP4_TOTAL, (uint16_t)(wire_get16(l3 + IP4_TOTAL) - gone));
+	else
+		wire_put16(l3 + IP6_PAYLOAD, (uint16_t)(wire_get16(l3 + IP6_PAYLOAD) - gone));
+}
+
+static enum drop pass_on(struct worker *w, struct splice *sp, enum flow_side_id from,
+                         const struct splice_seg *g, struct pkt *p)
+{
+	uint16_t wnd = from == sp->source ? window_for_sink(sp) : window_for_source(w, sp);
+	uint8_t flags = g->flags & (uint8_t)~TCP_FLAG_FIN;
+	struct tcp_frozen *to = &sp->seen[!from];
+
+	splice_rewrite(p->l4, g, &sp->way[from], wnd, flags);
+	if (g->ts_at)
+		to->ts_sent = later(to->ts_sent, g->tsval + sp->way[from].tsval_add);
+	sp->flow->seen_s = w->flows.now_s;
+	sp->flow->side[from].bytes += (uint32_t)(p->l4 - p->l3) + p->l4_len;
+	return forward_packet(w, sp->flow, from, p);
+}
+
+static void note_clock(struct tcp_frozen *seen, const struct splice_seg *g)
+{
+	if (g->ts_at)
+		seen->ts_recent = later(seen->ts_recent, g->tsval);
+}
+
+static enum drop from_source(struct worker *w, struct splice *sp, struct splice_seg *g,
+                             struct pkt *p)
+{
+	struct tcp_frozen *seen = &sp->seen[sp->source];
+	bool fin = g->flags & TCP_FLAG_FIN;
+	uint32_t last = bound(sp);
+
+	if (after(g->ack, seen->snd_nxt) || after(g->end, seen->rcv_adv + BEYOND_MAX))
+		return drop(p, DROP_TCP_WINDOW);
+	note_clock(seen, g);
+	if ((fin && !g->len) || (after(g->end, last) && !after(last, g->seq)))
+		return hold(w, sp, sp->source, p);
+	if (after(g->end, last))
+		cut(p, g, (uint16_t)(last - g->seq));
+	if (!after(sp->next, g->seq))
+		seen->snd_wnd = (uint32_t)g->wnd << seen->snd_ws;
+	if (after(g->end, sp->next)) {
+		w->stats.counters[COUNT_SPLICE_BYTES] += g->end - sp->next;
+		sp->next = g->end;
+		sp->session->activity_us = w->now_us;
+	}
+	if (fin) /* it will be said again, to TCP */
+		sp->stopping = true;
+	return pass_on(w, sp, sp->source, g, p);
+}
+
+/* The sink's acknowledgement, in the source's numbers. */
+static void note_ack(struct worker *w, struct splice *sp, const struct splice_seg *g, uint32_t ack)
+{
+	struct tcp_frozen *source = &sp->seen[sp->source], *sink = &sp->seen[!sp->source];
+
+	if (after(source->rcv_nxt, ack) || after(sink->rcv_nxt, g->seq))
+		return;
+	if (ack != source->rcv_nxt)
+		sp->session->activity_us = w->now_us;
+	source->rcv_nxt = ack;
+	sink->snd_wnd = (uint32_t)g->wnd << sink->snd_ws;
+	if (ack - sp->start >= SLIDE)
+		account(w, sp);
+}
+
+static enum drop from_sink(struct worker *w, struct splice *sp, struct splice_seg *g, struct pkt *p)
+{
+	enum flow_side_id side = !sp->source;
+	struct tcp_frozen *seen = &sp->seen[side];
+	uint32_t ack = g->ack + sp->way[side].ack_add;
+	uint32_t end = g->end + (g->flags & TCP_FLAG_FIN ? 1 : 0);
+
+	if (after(ack, sp->next) || after(g->seq, seen->rcv_adv))
+		return drop(p, DROP_TCP_WINDOW);
+	note_clock(seen, g);
+	note_ack(w, sp, g, ack);
+	if (after(end, seen->rcv_nxt)) {
+		if (!after(g->seq, sp->held_end) && !(g->flags & TCP_FLAG_FIN))
+			sp->held_end = later(sp->held_end, end);
+		return hold(w, sp, side, p);
+	}
+	if (is_over(sp)) {
+		come_back(w, sp);
+		return tcp_input_burst(w->tcp, p, w->now_us);
+	}
+	return pass_on(w, sp, side, g, p);
+}
+
+static bool is_sound(const struct pkt *p)
+{
+	uint16_t sum;
+
+	if (p->buf->flags & (BUF_L4_CSUM_OK | BUF_L4_CSUM_BAD))
+		return p->buf->flags & BUF_L4_CSUM_OK;
+	sum = csum_pseudo(&p->src, &p->dst, IP_TCP, p->l4_len);
+	return csum_finish(csum_combine(sum, csum_add(p->l4, p->l4_len), 0)) == 0;
+}
+
+static enum drop body_segment(struct worker *w, struct splice *sp, enum flow_side_id from,
+                              struct splice_seg *g, struct pkt *p)
+{
+	if (!is_sound(p))
+		return drop(p, DROP_TCP_CSUM);
+	if (g->flags & TCP_FLAG_RST)
+		return on_reset(w, sp, from, g, p);
+	if (g->flags & TCP_FLAG_SYN)
+		return challenge(w, sp, from, p);
+	if (!(g->flags & TCP_FLAG_ACK))
+		return drop(p, DROP_TCP_BAD_STATE);
+	return from == sp->source ? from_source(w, sp, g, p) : from_sink(w, sp, g, p);
+}
+
+/* ---- tunnels ------------------------------------------------------------------------------- */
+
+/* ---- both ---------------------------------------------------------------------------------- */
+
+enum drop splice_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p)
+{
+	struct splice *sp = of_flow(w, f);
+	struct splice_seg g;
+
+	if (p->fragment)
+		return drop(p, DROP_IP_FRAGMENT);
+	if (!splice_read(p->l4, p->l4_len, &g))
+		return drop(p, DROP_FLOW_HEADER);
+	return body_segment(w, sp, from, &g, p);
+}
+
+void splice_expired(struct worker *w, struct flow *f)
+{
+	struct splice *sp = of_flow(w, f);
+
+	if (sp->session)
+		session_reset(w, sp->session);
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * Splices: two TCP connections of a proxied exchange whose segments pass from one to the other, rewritten,
+ * while Weir holds no byte of them.
+ *
+ *   source --- segment ---> rewrite ---> sink      numbers, time stamps, SACK edges, window: shifted by
+ *   source <-- rewrite <--- ACK -------- sink      constants that are worked out when the splice begins
+ *
+ * A splice begins at a quiet point: everything received was sent on, everything sent was acknowledged.
+ * From then on the end points recover losses between themselves.
+ *
+ * The splice of a *body* carries one direction, up to the limit: the end of the body. Segments with bytes of
+ * the other direction are held, as is what lies beyond the limit. It ends when the sink has acknowledged
+ * all that was passed on, and both connections go on from there (tcp_thaw()); the segment that brought that
+ * acknowledgement, and those held, are given to TCP then, so nothing of the next request is missed.
+ *
+ *   running --- anything unusual: FIN, bytes of the other direction ---> stopping: nothing new is passed on
+ *      |  sink has acknowledged the limit                                    |  sink has acknowledged it all
+ *      '------------------------------> both connections are back <----------'
+ *
+ * The splice of a *tunnel* carries both directions and never comes back: session and connections are gone,
+ * what is left is this and the flow.
+ *
+ * Not for hardware: the window field, time stamps and SACK edges. A device can take over the direction of
+ * data when time stamps are off or need nothing added, and the window's scale is the same.
+ */
+#ifndef WEIR_SPLICE_H
+#define WEIR_SPLICE_H
+
+#include "buf.h"
+#include "flow.h"
+#include "tcp.h"
+
+#include <assert.h>
+
+struct http1_body;
+struct session;
+struct worker;
+
+/* ---- splice_rewrite.c: the header of one segment ------------------------------------------- */
+
+/* A TCP header as read from the wire, in host order. */
+struct splice_seg {
+	uint32_t seq, ack, tsval;
+	uint32_t end;    /* seq + payload bytes; SYN and FIN are not counted */
+	uint16_t len;    /* payload bytes */
+	uint16_t wnd;    /* not scaled */
+	uint8_t header;  /* bytes */
+	uint8_t flags;   /* TCP_FLAG_FIN and so on */
+	uint8_t ts_at;   /* where TSval is in the header; 0: no time stamps */
+	uint8_t sack_at; /* where the first edge is; 0: none */
+	uint8_t n_edges;
+};
+
+/* What is added to the numbers of segments of one direction. */
+struct splice_way {
+	uint32_t seq_add;
+	uint32_t ack_add; /* also to SACK edges */
+	uint32_t tsval_add, tsecr_add;
+};
+
+/** Read a header of len bytes at most, options and all; false: malformed. */
+bool splice_read(const uint8_t *l4, uint16_t len, struct splice_seg *g);
+
+/**
+ * Rewrite the header. The checksum is moved along with what changes (RFC 1624), so a segment that was
+ * damaged stays so.
+ *
+ * @param g      of splice_read()
+ * @param wnd    the new window field
+ * @param flags  the new flags
+ */
+void splice_rewrite(uint8_t *l4, const struct splice_seg *g, const struct splice_way *way,
+                    uint16_t wnd, uint8_t flags);
+
+/** Take off the checksum what lies behind the first `keep` of g->len payload bytes. Changes g. */
+void splice_shorten(uint8_t *l4, struct splice_seg *g, uint16_t keep);
+
+/* ---- splice.c ------------------------------------------------------------------------------ */
+
+struct splice {
+	struct splice_way way[2];  /* by the side (enum flow_side_id) that a segment comes from */
+	struct tcp_frozen seen[2]; /* by side: of the connection with it */
+	/* 88: */
+	struct flow *flow;
+	struct session *session;     /* NULL: a tunnel */
+	struct http1_body *body;     /* in the session's exchange */
+	uint32_t start, limit, next; /* source's numbers: accounted for, end, highest passed on */
+	uint32_t held_end;           /* sink's numbers: end of what is held of it without a gap */
+	uint64_t beyond;             /* bytes of the body behind the limit */
+	struct bufq held[2];         /* by side, views of TCP segments */
+	uint8_t source;              /* enum flow_side_id */
+	bool stopping;
+};
+static_assert(sizeof(struct splice) <= 192, "a splice is three cache lines");
+
+/**
+ * Splice the rest of a body if that is worth it and possible now; else see to it that it will be.
+ *
+ * @param source  the side that sends the body
+ * @param body    its rest, nothing of which is in the receive queue
+ * @return        true: s->splice is there, and nothing is left to do until it ends
+ */
+bool splice_body(struct worker *w, struct session *s, enum flow_side_id source,
+                 struct http1_body *body);
+
+/** The same for a tunnel; true: s is gone. */
+bool splice_tunnel(struct worker *w, struct session *s);
+
+/** A segment of a splice. Consumes it; the end to be counted. */
+enum drop splice_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p);
+
+/** End the splice of a session now, whatever is on its way: what was not acknowledged is lost to the sink. */
+void splice_cut(struct worker *w, struct session *s);
+
+/** The flow of a splice has been idle for too long. */
+void splice_expired(struct worker *w, struct flow *f);
+
+/** Free what the splice of a session holds (shutdown). */
+void splice_fini(struct worker *w, struct session *s);
+
+#endif
