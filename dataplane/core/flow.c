@@ -194,6 +194,12 @@ void flow_set_state(struct flow_table *t, struct flow *f, enum flow_state state)
 	enter(t, f, state);
 }
 
+void flow_renew(struct flow_table *t, struct flow *f)
+{
+	pull(t, f);
+	enter(t, f, FLOW_CLOSED);
+}
+
 /* Is a nearer to what is wanted than b? Longer ones before shorter ones. */
 static bool nearer(uint16_t a, uint16_t b, uint16_t want)
 {

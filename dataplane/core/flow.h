@@ -194,6 +194,9 @@ void flow_free(struct flow_table *t, struct flow *f);
 
 void flow_set_state(struct flow_table *t, struct flow *f, enum flow_state state);
 
+/** A closed flow begins its rest anew. */
+void flow_renew(struct flow_table *t, struct flow *f);
+
 /** The number for flow.idle that stands for a time, rounded up to seconds. */
 uint8_t flow_idle(struct flow_table *t, uint64_t idle_us);
 

@@ -35,11 +35,13 @@
 
 /* ---- counting -------------------------------------------------------------------------------- */
 
-static void count_in(struct worker *w, struct flow *f)
+void l4_adopt(struct worker *w, struct flow *f)
 {
+	struct endpoint_stats *e = worker_endpoint_stats(w, f->endpoint);
+
 	worker_dest_stats(w, f->dest)->active++;
-	worker_endpoint_stats(w, f->endpoint)->conns++;
-	worker_endpoint_stats(w, f->endpoint)->active++;
+	e->conns++;
+	e->active++;
 	f->flags |= FLOW_F_STATS;
 	worker_count(w, COUNT_FLOWS);
 }
@@ -50,7 +52,7 @@ static void count_opened(struct worker *w, struct flow *f)
 	worker_endpoint_stats(w, f->endpoint)->requests++;
 	worker_endpoint_stats(w, f->endpoint)->connects++;
 	worker_count(w, COUNT_FLOWS_OPENED);
-	count_in(w, f);
+	l4_adopt(w, f);
 }
 
 /* It is over for the statistics, though its ports may rest. */
@@ -117,6 +119,8 @@ void l4_end(struct worker *w, struct flow *f)
 	if (f->state == FLOW_CLOSED)
 		worker_uncount(w, COUNT_FLOWS_RESTING);
 	count_out(w, f);
+	if (f->flags & FLOW_F_SPLICE)
+		splice_release(w, f);
 	flow_remove(&w->flows, f, FLOW_CLIENT, hash_side(w, f, FLOW_CLIENT));
 	if (!(f->flags & FLOW_F_ONE_WAY))
 		flow_remove(&w->flows, f, FLOW_SERVER, hash_side(w, f, FLOW_SERVER));
@@ -452,6 +456,8 @@ static void remember(struct flow *f, enum flow_side_id from, const struct pkt *p
 {
 	uint32_t header = tcp_edit_header(p->l4, p->l4_len), seq = wire_get32(p->l4 + TCP_SEQ);
 
+	if (f->flags & FLOW_F_SPLICE) /* it knows more */
+		return;
 	if (from == FLOW_SERVER && p->l4[TCP_FLAGS] & TCP_FLAG_ACK)
 		f->splice = wire_get32(p->l4 + TCP_ACKNO);
 	else if (from == FLOW_CLIENT)
@@ -499,7 +505,7 @@ static void closed(struct worker *w, struct flow *f, uint8_t flags, const struct
 		return;
 	f->flags &= (uint8_t)~FLOW_F_RESET;
 	become(w, f, FLOW_ESTABLISHED);
-	count_in(w, f);
+	l4_adopt(w, f);
 }
 
 static void follow_tcp(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p)
@@ -596,8 +602,11 @@ static enum drop go_on(struct worker *w, struct flow *f, enum flow_side_id from,
 
 enum drop l4_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p)
 {
-	if (f->flags & FLOW_F_SPLICE)
-		return splice_packet(w, f, from, p);
+	if (f->flags & FLOW_F_SPLICE) {
+		enum drop end = splice_packet(w, f, from, p);
+
+		return end == DROP_COUNT ? go_on(w, f, from, p) : end;
+	}
 	if (!flow_is_udp(f) && is_news(f, p) && is_anew(w, f, from, p)) {
 		if (!offload_end(&w->offload, f, OFFLOAD_WHY_CLOSED)) {
 			buf_free(p->buf); /* it comes again */

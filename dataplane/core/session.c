@@ -97,6 +97,16 @@ static uint64_t route_deadline(const struct session *s)
 	return s->x->request_end_us + s->x->route->timeout_us;
 }
 
+static uint64_t idle_deadline(const struct worker *w, const struct session *s)
+{
+	return s->activity_us + (s->x->idle_us ? s->x->idle_us : w->node->times.stream_idle_us);
+}
+
+static uint64_t splice_deadline(const struct session *s)
+{
+	return s->x->splice_by_us ? s->x->splice_by_us : UINT64_MAX;
+}
+
 static uint64_t deadline(const struct worker *w, const struct session *s)
 {
 	const struct node_times *t = &w->node->times;
@@ -107,8 +117,7 @@ static uint64_t deadline(const struct worker *w, const struct session *s)
 	case SESSION_BACKOFF: return sooner(s->since_us, route_deadline(s));
 	case SESSION_WAIT:
 	case SESSION_EXCHANGE: return sooner(s->activity_us + t->stream_idle_us, route_deadline(s));
-	case SESSION_TUNNEL:
-		return s->activity_us + (s->x->idle_us ? s->x->idle_us : t->stream_idle_us);
+	case SESSION_TUNNEL: return sooner(idle_deadline(w, s), splice_deadline(s));
 	case SESSION_HELLO:
 	case SESSION_DIAL: return passthrough_deadline(w, s);
 	default: return s->since_us + LINGER_US;
@@ -161,6 +170,16 @@ static void linger_more(struct worker *w, struct session *s)
 	session_arm(w, s);
 }
 
+static void tunnel_due(struct worker *w, struct session *s)
+{
+	if (idle_deadline(w, s) <= w->now_us) {
+		session_reset(w, s);
+		return;
+	}
+	splice_give_up(w, s);
+	session_arm(w, s);
+}
+
 void session_timer(struct worker *w, struct session *s)
 {
 	uint64_t due = deadline(w, s);
@@ -181,7 +200,7 @@ void session_timer(struct worker *w, struct session *s)
 	case SESSION_WAIT:
 	case SESSION_EXCHANGE: give_up_waiting(w, s); return;
 	case SESSION_LINGER: linger_more(w, s); return;
-	case SESSION_TUNNEL: session_reset(w, s); return;
+	case SESSION_TUNNEL: tunnel_due(w, s); return;
 	case SESSION_HELLO:
 	case SESSION_DIAL: passthrough_timer(w, s); return;
 	default: break;

@@ -10,6 +10,7 @@
 #define SLIDE     0x20000000 /* how much of that is behind us before the rest comes into view */
 #define BEYOND_MAX \
 	65535 /* bytes beyond the window told that are still passed on: probes of a closed window */
+#define HOLD_US   1000000 /* time for a tunnel to become quiet */
 #define UNITS_MIN 16 /* a window of the sink has at least so many units of the source's scale */
 
 static bool after(uint32_t a, uint32_t b)
@@ -156,6 +157,12 @@ static uint16_t window_for_sink(const struct splice *sp)
 	return field(sink->rcv_adv - sink->rcv_nxt, sink->rcv_ws);
 }
 
+static bool fits(struct worker *w, struct tcp_conn *from, struct tcp_conn *to)
+{
+	return tcp_splice_fits(w->tcp, from, to) &&
+	       tcp_send_window_max(to) >> tcp_recv_scale(from) >= UNITS_MIN;
+}
+
 /* ---- bodies: begin ------------------------------------------------------------------------- */
 
 /* Is the rest of the body, beyond what its sender may send anyway, long enough? */
@@ -211,8 +218,7 @@ bool splice_body(struct worker *w, struct session *s, enum flow_side_id source,
 
 	if (!held && !is_worth_it(w, from, body))
 		return false;
-	if (!is_idle(to) || !tcp_splice_fits(w->tcp, from, to) ||
-	    tcp_send_window_max(to) >> tcp_recv_scale(from) < UNITS_MIN) {
+	if (!is_idle(to) || !fits(w, from, to)) {
 		tcp_window_free(w->tcp, from);
 		return false;
 	}
@@ -494,6 +500,147 @@ static enum drop body_segment(struct worker *w, struct splice *sp, enum flow_sid
 
 /* ---- tunnels ------------------------------------------------------------------------------- */
 
+/* A peer whose window opens with the splice hears of it at once; one whose closes, with the next segment. */
+static void tell_window(struct worker *w, struct splice *sp, struct tcp_conn *c,
+                        enum flow_side_id side)
+{
+	struct tcp_frozen *f = &sp->seen[side];
+	uint32_t wnd = (uint32_t)field(sp->seen[!side].snd_wnd, f->rcv_ws) << f->rcv_ws;
+
+	if (!after(f->rcv_nxt + wnd, f->rcv_adv))
+		return;
+	f->rcv_adv = f->rcv_nxt + wnd;
+	tcp_frozen_ack(w->tcp, c, f);
+}
+
+static void link_tunnel(struct worker *w, struct splice *sp)
+{
+	sp->tunnel_next = w->tunnels;
+	if (sp->tunnel_next)
+		sp->tunnel_next->tunnel_prev = &sp->tunnel_next;
+	sp->tunnel_prev = &w->tunnels;
+	w->tunnels = sp;
+}
+
+static void unlink_tunnel(struct splice *sp)
+{
+	*sp->tunnel_prev = sp->tunnel_next;
+	if (sp->tunnel_next)
+		sp->tunnel_next->tunnel_prev = sp->tunnel_prev;
+}
+
+/*
+ * Let both peers stop at the edge of their windows, for a while: the one may wait for the other to read, which
+ * waits for the one to send.
+ */
+static void wait_for_quiet(struct worker *w, struct session *s)
+{
+	if (s->x->splice_by_us)
+		return;
+	s->x->splice_by_us = w->now_us + HOLD_US;
+	tcp_window_hold(s->conn);
+	tcp_window_hold(s->up->conn);
+	session_arm(w, s);
+}
+
+void splice_give_up(struct worker *w, struct session *s)
+{
+	s->x->splice_by_us = UINT64_MAX;
+	tcp_window_free(w->tcp, s->conn);
+	tcp_window_free(w->tcp, s->up->conn);
+}
+
+bool splice_tunnel(struct worker *w, struct session *s)
+{
+	struct tcp_conn *c = s->conn, *u = s->up->conn;
+	struct splice *sp;
+	struct flow *f;
+
+	if (!w->splice_slab.total || w->node->splice_bytes == NODE_SPLICE_NEVER)
+		return false;
+	if (!fits(w, c, u) || !fits(w, u, c)) {
+		splice_give_up(w, s);
+		return false;
+	}
+	if (!tcp_splice_quiet(c, u)) {
+		wait_for_quiet(w, s);
+		return false;
+	}
+	sp = begin(w, s);
+	if (!sp)
+		return false;
+	tell_window(w, sp, c, FLOW_CLIENT);
+	tell_window(w, sp, u, FLOW_SERVER);
+	link_tunnel(w, sp);
+	f = sp->flow;
+	f->dest = s->x->dest_slot;
+	f->endpoint = s->x->endpoint_slot;
+	if (s->x->idle_us)
+		f->idle = flow_idle(&w->flows, s->x->idle_us);
+	tcp_forget(w->tcp, c);
+	tcp_forget(w->tcp, u);
+	session_close(w, s);
+	l4_adopt(w, f);
+	return true;
+}
+
+static bool begins_anew(const struct flow *f, enum flow_side_id from, uint8_t flags)
+{
+	return f->state == FLOW_CLOSED && from == FLOW_CLIENT &&
+	       (flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
+}
+
+/* Nothing is judged: that is the end points' business, and they know better. */
+static enum drop tunnel_segment(struct worker *w, struct splice *sp, enum flow_side_id from,
+                                struct splice_seg *g, struct pkt *p)
+{
+	struct tcp_frozen *seen = &sp->seen[from];
+	uint16_t wnd = g->wnd;
+
+	if (begins_anew(sp->flow, from, g->flags)) {
+		l4_end(w, sp->flow);
+		return tcp_input_burst(w->tcp, p, w->now_us);
+	}
+	if (!(g->flags & TCP_FLAG_SYN) && seen->snd_ws != sp->seen[!from].rcv_ws)
+		wnd = field((uint32_t)g->wnd << seen->snd_ws, sp->seen[!from].rcv_ws);
+	seen->rcv_nxt = later(seen->rcv_nxt, g->end + (g->flags & TCP_FLAG_FIN ? 1 : 0));
+	w->stats.counters[COUNT_SPLICE_BYTES] += g->len;
+	splice_rewrite(p->l4, g, &sp->way[from], wnd, g->flags);
+	return DROP_COUNT;
+}
+
+static void reset_side(struct worker *w, const struct splice *sp, enum flow_side_id side)
+{
+	const struct flow_side *s = &sp->flow->side[side];
+	const struct tcp_peer peer = {*net_own(w->net, s->local), flow_peer(s), s->lport, s->rport};
+
+	tcp_forgotten_reset(w->tcp, &peer, sp->seen[!side].rcv_nxt + sp->way[!side].seq_add,
+	                    sp->seen[side].rcv_nxt);
+}
+
+static void reset_tunnel(struct worker *w, struct splice *sp)
+{
+	reset_side(w, sp, FLOW_CLIENT);
+	reset_side(w, sp, FLOW_SERVER);
+	l4_end(w, sp->flow);
+}
+
+bool splice_reset_one(struct worker *w)
+{
+	if (!w->tunnels)
+		return false;
+	reset_tunnel(w, w->tunnels);
+	return true;
+}
+
+void splice_release(struct worker *w, struct flow *f)
+{
+	struct splice *sp = of_flow(w, f);
+
+	unlink_tunnel(sp);
+	release(w, sp);
+}
+
 /* ---- both ---------------------------------------------------------------------------------- */
 
 enum drop splice_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p)
@@ -505,6 +652,8 @@ enum drop splice_packet(struct worker *w, struct flow *f, enum flow_side_id from
 		return drop(p, DROP_IP_FRAGMENT);
 	if (!splice_read(p->l4, p->l4_len, &g))
 		return drop(p, DROP_FLOW_HEADER);
+	if (!sp->session)
+		return tunnel_segment(w, sp, from, &g, p);
 	return body_segment(w, sp, from, &g, p);
 }
 
@@ -514,4 +663,8 @@ void splice_expired(struct worker *w, struct flow *f)
 
 	if (sp->session)
 		session_reset(w, sp->session);
+	else if (f->state == FLOW_CLOSED)
+		l4_end(w, f);
+	else
+		reset_tunnel(w, sp);
 }

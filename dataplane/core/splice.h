@@ -83,11 +83,18 @@ struct splice {
 	struct tcp_frozen seen[2]; /* by side: of the connection with it */
 	/* 88: */
 	struct flow *flow;
-	struct session *session;     /* NULL: a tunnel */
-	struct http1_body *body;     /* in the session's exchange */
+	struct session *session; /* NULL: a tunnel */
+	union {
+		struct {                         /* a body: */
+			struct http1_body *body; /* in the session's exchange */
+			uint64_t beyond;         /* bytes of it behind the limit */
+		};
+		struct {
+			struct splice *tunnel_next, **tunnel_prev; /* of the worker's */
+		};
+	};
 	uint32_t start, limit, next; /* source's numbers: accounted for, end, highest passed on */
 	uint32_t held_end;           /* sink's numbers: end of what is held of it without a gap */
-	uint64_t beyond;             /* bytes of the body behind the limit */
 	struct bufq held[2];         /* by side, views of TCP segments */
 	uint8_t source;              /* enum flow_side_id */
 	bool stopping;
@@ -104,17 +111,26 @@ static_assert(sizeof(struct splice) <= 192, "a splice is three cache lines");
 bool splice_body(struct worker *w, struct session *s, enum flow_side_id source,
                  struct http1_body *body);
 
-/** The same for a tunnel; true: s is gone. */
+/** The same for a tunnel; true: s is gone. Windows are held until x->splice_by_us at most, */
 bool splice_tunnel(struct worker *w, struct session *s);
 
-/** A segment of a splice. Consumes it; the end to be counted. */
+/** and no longer. */
+void splice_give_up(struct worker *w, struct session *s);
+
+/** A segment of a splice. Consumes it; the end to be counted; or DROP_COUNT: it was rewritten, send it on. */
 enum drop splice_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p);
 
 /** End the splice of a session now, whatever is on its way: what was not acknowledged is lost to the sink. */
 void splice_cut(struct worker *w, struct session *s);
 
-/** The flow of a splice has been idle for too long. */
+/** The flow of a splice has been idle for too long: both sides are told by RST. */
 void splice_expired(struct worker *w, struct flow *f);
+
+/** The flow of a tunnel's splice ends. */
+void splice_release(struct worker *w, struct flow *f);
+
+/** Reset one tunnel; false: there is none. */
+bool splice_reset_one(struct worker *w);
 
 /** Free what the splice of a session holds (shutdown). */
 void splice_fini(struct worker *w, struct session *s);

@@ -175,6 +175,17 @@ struct tcp_peer {
 struct tcp_conn *tcp_connect(struct tcp_stack *s, const struct tcp_peer *peer, uint64_t timeout_us,
                              uint64_t now_us);
 
+/**
+ * The same, for bytes that will be passed on from another connection, `like`: with its options, so that a
+ * splice of both has little to change, and, when its peer has a clock of timestamps that tells the new connection
+ * from one before on the same ports (RFC 6191), with its sequence numbers.
+ *
+ * @param first  bytes of our own that are sent before the first one that waits in like's receive queue
+ */
+struct tcp_conn *tcp_connect_like(struct tcp_stack *s, const struct tcp_peer *peer,
+                                  const struct tcp_conn *like, uint32_t first,
+                                  uint64_t timeout_us, uint64_t now_us);
+
 /** May a new connection use this 4-tuple? True also when ours is in TIME_WAIT and may be reused. */
 bool tcp_port_free(struct tcp_stack *s, const struct tcp_peer *peer);
 
@@ -296,7 +307,7 @@ void tcp_thaw(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_frozen *
 /** The peer's next segment, its last one, begins here: bytes in front of it passed by. */
 void tcp_expect(struct tcp_conn *c, uint32_t seq);
 
-/** A frozen connection never comes back: gone, without a word to the peer or the layer above. */
+/** A frozen connection never comes back: it is over, without a word to the peer or an event. */
 void tcp_forget(struct tcp_stack *s, struct tcp_conn *c);
 
 /** A RST to the peer of a connection that is forgotten. */

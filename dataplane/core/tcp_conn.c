@@ -11,6 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define SCALE_UNITS 16 /* fewer would make windows too coarse */
+
 struct tcp_conn *tcp_conn_new(struct tcp_stack *s, const struct tcp_peer *peer)
 {
 	struct tcp_conn *c = slab_get(&s->slab);
@@ -99,8 +101,7 @@ void tcp_conn_establish(struct tcp_stack *s, struct tcp_conn *c)
 
 /* ---- for the layer above ------------------------------------------------------------------- */
 
-struct tcp_conn *tcp_connect(struct tcp_stack *s, const struct tcp_peer *peer, uint64_t timeout_us,
-                             uint64_t now_us)
+static struct tcp_conn *prepare(struct tcp_stack *s, const struct tcp_peer *peer, uint64_t now_us)
 {
 	struct tcp_conn *c;
 
@@ -116,6 +117,11 @@ struct tcp_conn *tcp_connect(struct tcp_stack *s, const struct tcp_peer *peer, u
 	c->flags |= TCP_F_USER;
 	c->state = TCP_SYN_SENT;
 	c->snd_una = tcp_stack_isn(s, peer);
+	return c;
+}
+
+static struct tcp_conn *dial(struct tcp_stack *s, struct tcp_conn *c, uint64_t timeout_us)
+{
 	c->snd_nxt = c->snd_una + 1;
 	if (tcp_output_syn(s, c) == -ENETUNREACH) {
 		tcp_conn_close(s, c, TCP_WHY_NO_ROUTE);
@@ -124,6 +130,32 @@ struct tcp_conn *tcp_connect(struct tcp_stack *s, const struct tcp_peer *peer, u
 	c->idle_at = tcp_deadline(s, timeout_us / 1000);
 	tcp_timers_restart(s, c);
 	return c;
+}
+
+struct tcp_conn *tcp_connect(struct tcp_stack *s, const struct tcp_peer *peer, uint64_t timeout_us,
+                             uint64_t now_us)
+{
+	struct tcp_conn *c = prepare(s, peer, now_us);
+
+	return c ? dial(s, c, timeout_us) : NULL;
+}
+
+struct tcp_conn *tcp_connect_like(struct tcp_stack *s, const struct tcp_peer *peer,
+                                  const struct tcp_conn *like, uint32_t first, uint64_t timeout_us,
+                                  uint64_t now_us)
+{
+	struct tcp_conn *c = prepare(s, peer, now_us);
+
+	if (!c)
+		return NULL;
+	c->flags |= TCP_F_CHOSEN | (like->flags & (TCP_F_TS | TCP_F_SACK | TCP_F_WSCALE));
+	/* a scale in units of which our buffer can be told */
+	c->rcv_ws =
+		s->config.rcvbuf_bytes >> like->snd_ws >= SCALE_UNITS ? like->snd_ws : s->rcv_ws;
+	c->mss_told = like->peer_mss;
+	if (like->flags & TCP_F_TS) /* before the first byte: our SYN */
+		c->snd_una = like->rcv_nxt - like->rcvq.bytes - first - 1;
+	return dial(s, c, timeout_us);
 }
 
 bool tcp_port_free(struct tcp_stack *s, const struct tcp_peer *peer)

@@ -13,22 +13,28 @@
 #define PMTU_MIN_V4 552  /* below it only attackers go; RFC 5927 section 7 */
 #define PMTU_MIN_V6 1280 /* RFC 8201 section 4 */
 
-/* What a SYN or SYN-ACK says of the peer. */
+#define OPTIONS (TCP_F_SACK | TCP_F_TS | TCP_F_WSCALE)
+
+/* What a SYN or SYN-ACK says of the peer. An option that our SYN did not offer is not in use. */
 static void note_options(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_options *o)
 {
 	uint16_t mss = o->has & TCP_OPT_MSS ? o->mss : MSS_DEFAULT;
+	uint32_t offered = c->flags & TCP_F_CHOSEN ? c->flags & OPTIONS : OPTIONS;
+	uint8_t scale = c->flags & TCP_F_CHOSEN ? c->rcv_ws : s->rcv_ws;
 
 	c->peer_mss = mss < MSS_MIN ? MSS_MIN : mss;
+	c->flags &= ~OPTIONS;
+	c->rcv_ws = 0;
 	if (o->has & TCP_OPT_SACK_OK)
-		c->flags |= TCP_F_SACK;
+		c->flags |= TCP_F_SACK & offered;
 	if (o->has & TCP_OPT_TS) {
-		c->flags |= TCP_F_TS;
+		c->flags |= TCP_F_TS & offered;
 		c->ts_recent = o->tsval;
 	}
-	if (o->has & TCP_OPT_WSCALE) {
+	if (o->has & TCP_OPT_WSCALE && offered & TCP_F_WSCALE) {
 		c->flags |= TCP_F_WSCALE;
 		c->snd_ws = o->wscale;
-		c->rcv_ws = s->rcv_ws;
+		c->rcv_ws = scale;
 	}
 }
 
@@ -115,6 +121,7 @@ struct tcp_conn *tcp_handshake_resume(struct tcp_stack *s, const struct tcp_seg 
 	c->rcv_adv = c->rcv_nxt +
 	             (s->config.rcvbuf_bytes > UINT16_MAX ? UINT16_MAX : s->config.rcvbuf_bytes);
 	note_options(s, c, o);
+	c->mss_told = tcp_output_our_mss(s, &c->path, &c->peer); /* as the cookie's SYN-ACK did */
 	return c;
 }
 

@@ -193,7 +193,7 @@ int tcp_output_syn(struct tcp_stack *s, struct tcp_conn *c)
 {
 	struct segment g = {.seq = c->snd_una, .flags = TCP_SYN};
 	struct buf *b = buf_alloc(s->env.pool);
-	bool answer = c->state == TCP_SYN_RCVD;
+	bool answer = c->state == TCP_SYN_RCVD, choose = answer || c->flags & TCP_F_CHOSEN;
 	uint32_t wnd = tcp_recv_bound(s);
 	struct net_segment out;
 
@@ -204,13 +204,16 @@ int tcp_output_syn(struct tcp_stack *s, struct tcp_conn *c)
 	g.wnd = (uint16_t)(wnd > UINT16_MAX ? UINT16_MAX : wnd); /* never scaled: RFC 7323 2.2 */
 	g.opt.has = TCP_OPT_MSS;
 	g.opt.mss = tcp_output_our_mss(s, &c->path, &c->peer);
-	if (!answer || c->flags & TCP_F_SACK)
+	if (c->mss_told && c->mss_told < g.opt.mss)
+		g.opt.mss = c->mss_told;
+	c->mss_told = g.opt.mss;
+	if (!choose || c->flags & TCP_F_SACK)
 		g.opt.has |= TCP_OPT_SACK_OK;
-	if (!answer || c->flags & TCP_F_TS)
+	if (!choose || c->flags & TCP_F_TS)
 		add_timestamp(s, c, &g.opt);
-	if (!answer || c->flags & TCP_F_WSCALE) {
+	if (!choose || c->flags & TCP_F_WSCALE) {
 		g.opt.has |= TCP_OPT_WSCALE;
-		g.opt.wscale = s->rcv_ws;
+		g.opt.wscale = c->flags & TCP_F_CHOSEN ? c->rcv_ws : s->rcv_ws;
 	}
 	if (answer) {
 		g.flags |= TCP_ACK;

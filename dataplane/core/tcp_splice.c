@@ -19,7 +19,7 @@
 
 bool tcp_splice_fits(struct tcp_stack *s, struct tcp_conn *from, struct tcp_conn *to)
 {
-	uint16_t told = tcp_output_our_mss(s, &from->path, &from->peer);
+	uint16_t told = from->mss_told;
 
 	if (from->state != TCP_ESTABLISHED || to->state != TCP_ESTABLISHED)
 		return false;
@@ -141,9 +141,7 @@ void tcp_thaw(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_frozen *
 
 void tcp_forget(struct tcp_stack *s, struct tcp_conn *c)
 {
-	c->user = NULL;
-	c->events = 0;
-	c->flags &= ~TCP_F_USER;
+	c->flags |= TCP_F_ORDERLY; /* so that nobody is told */
 	tcp_conn_close(s, c, TCP_WHY_FINISHED);
 }
 

@@ -66,6 +66,7 @@ enum tcp_flag {
 	TCP_F_WSCALE = 1 << 20,   /* both sides sent window scale */
 	TCP_F_HOLD = 1 << 21,     /* the right edge of our window stays where it is */
 	TCP_F_SPLICED = 1 << 22,  /* its segments pass without it: tcp_splice.c */
+	TCP_F_CHOSEN = 1 << 23,   /* our SYN offers only the options whose flags are set */
 };
 
 /* State of loss recovery. */
@@ -163,7 +164,7 @@ struct tcp_conn {
 	uint16_t k_4ms;          /* CUBIC's K in units of 4 ms */
 	uint16_t challenge_64ms; /* when a challenge or out-of-window ACK was last sent */
 	int16_t listener;
-	uint16_t pad;
+	uint16_t mss_told;  /* to the peer, or to be told at most; 0: not yet */
 	uint32_t rack_time; /* newest time of sending among delivered segments, as in a mark */
 };
 static_assert(sizeof(struct tcp_conn) <= 320, "a connection is five cache lines");

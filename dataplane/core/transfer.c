@@ -75,6 +75,8 @@ static bool pump_request(struct worker *w, struct session *s)
 			local_reply(w, s, &(struct local_reply){.status = 400, .close = true});
 		return false;
 	}
+	if (x->resp_started) /* both ways at once */
+		tcp_window_free(w->tcp, s->conn);
 	return r == PUMP_DONE || x->resp_started || !splice_body(w, s, FLOW_CLIENT, &x->req_body);
 }
 
@@ -372,6 +374,8 @@ bool transfer_tunnel(struct worker *w, struct session *s)
 	else if (finished(s->conn) && finished(up)) {
 		upstream_put(w, s->up, false);
 		session_close(w, s);
+	} else {
+		splice_tunnel(w, s);
 	}
 	return false;
 }

@@ -7,6 +7,7 @@
  * one used last (it is warm, and the rest age out). An idle connection on which anything arrives is
  * not usable any more: the endpoint closed it or sent what nobody asked for.
  */
+#include "proxy_header.h"
 #include "steer.h"
 #include "worker_state.h"
 
@@ -113,8 +114,25 @@ static bool choose_port(struct worker *w, struct tcp_peer *peer)
 	return false;
 }
 
-static struct upstream *open_to(struct worker *w, const struct endpoint *ep, uint64_t timeout_us)
+/* What will be a tunnel gets a connection like the client's, so that both can become one flow. */
+static struct tcp_conn *connect_for(struct worker *w, const struct session *s,
+                                    const struct tcp_peer *peer)
 {
+	const struct subset *subset = s->x->dest->subset;
+	uint64_t timeout_us = subset->connect_timeout_us;
+	char header[PROXY_HEADER_MAX];
+	size_t first = 0;
+
+	if (!s->x->stream && !s->x->upgrade)
+		return tcp_connect(w->tcp, peer, timeout_us, w->now_us);
+	if (s->x->stream)
+		first = proxy_header_write(header, subset->proxy_protocol, tcp_peer(s->conn));
+	return tcp_connect_like(w->tcp, peer, s->conn, (uint32_t)first, timeout_us, w->now_us);
+}
+
+static struct upstream *open_for(struct worker *w, const struct session *s)
+{
+	const struct endpoint *ep = s->x->endpoint;
 	const struct ip_addr *src = upstream_source(w, &ep->addr);
 	struct tcp_peer peer = {.remote = ep->addr, .rport = ep->port};
 	struct endpoint_stats *st = worker_endpoint_stats(w, ep->slot);
@@ -129,7 +147,7 @@ static struct upstream *open_to(struct worker *w, const struct endpoint *ep, uin
 	if (!u)
 		return NULL;
 	memset(u, 0, sizeof(*u));
-	u->conn = tcp_connect(w->tcp, &peer, timeout_us, w->now_us);
+	u->conn = connect_for(w, s, &peer);
 	if (!u->conn) {
 		slab_put(&w->upstream_slab, u);
 		return NULL;
@@ -233,7 +251,7 @@ enum upstream_get upstream_get(struct worker *w, struct session *s, bool fresh)
 			return UPSTREAM_QUEUED;
 		}
 	}
-	u = open_to(w, ep, s->x->dest->subset->connect_timeout_us);
+	u = open_for(w, s);
 	if (!u)
 		return UPSTREAM_NO_ROUTE;
 	attach(s, u);

@@ -219,6 +219,8 @@ static bool reset_one(struct worker *w)
 		session_reset(w, w->sessions);
 		return true;
 	}
+	if (splice_reset_one(w))
+		return true;
 	for (uint32_t i = 0; i < w->stats.n_endpoints; i++) {
 		if (w->endpoints[i].idle) {
 			upstream_abort(w, w->endpoints[i].idle);

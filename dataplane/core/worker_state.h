@@ -114,6 +114,7 @@ struct exchange {
 	struct bufq raw; /* copy of the request head for %REQ()% in response operations; or empty */
 	struct session *wait_next, **wait_prev; /* waiting at an endpoint for a connection */
 	uint64_t idle_us; /* of a tunnel without a byte; 0: times.stream_idle_us */
+	uint64_t splice_by_us; /* a tunnel's windows are held until then; 0: not yet; UINT64_MAX: no more */
 };
 
 struct upstream {
@@ -168,6 +169,7 @@ struct worker {
 	struct slab session_slab, exchange_slab, upstream_slab;
 	struct flow_table flows;
 	struct slab splice_slab;
+	struct splice *tunnels; /* splices without a session */
 	struct fragments fragments;
 	struct offload offload;
 	uint32_t next_port; /* source port search goes on from here, host order */
@@ -298,6 +300,9 @@ enum drop l4_packet(struct worker *w, struct flow *f, enum flow_side_id from, st
 
 /** A later fragment: it follows the first one of its datagram. Consumes it. */
 enum drop l4_fragment(struct worker *w, struct pkt *p);
+
+/** Count a flow that was a proxied connection as active at its destination and endpoint. */
+void l4_adopt(struct worker *w, struct flow *f);
 
 /** End a flow: it leaves the table and the statistics. Tells nobody. */
 void l4_end(struct worker *w, struct flow *f);

@@ -437,7 +437,7 @@ static bool check_request(const struct snapshot *s, uint64_t *n_compared)
 	memcpy(copy, q.bytes, sizeof(copy));
 	if (http1_parse_request(copy, strlen(copy), &parsed, &used) != HTTP1_DONE)
 		return true;
-	const struct explain_request ask = {q.method, q.url, q.headers, q.n_headers};
+	const struct explain_request ask = {q.method, q.url, q.headers, q.n_headers, NULL};
 	json_t *want = explain_route(r.docs, &r.options, &ask, err, sizeof(err));
 	const char *difference = want ? compare(s, &q, &parsed, want) : err;
 

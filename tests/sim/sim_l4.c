@@ -111,7 +111,7 @@ static void make_scene(struct scene *s, uint64_t seed)
 	memset(s, 0, sizeof(*s));
 	world_init(w, seed);
 	make_wire(w);
-	weir_init(&s->weir, w, 1 + world_random(w, 3), false);
+	weir_init(&s->weir, w, 1 + world_random(w, 3), false, WEIR_PROXY);
 	s->at_once = 1 + world_random(w, AT_ONCE_MAX);
 	/* of each worker's, with hand-off: every n-th */
 	s->weir.node.source_port_max =

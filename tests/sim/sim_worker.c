@@ -38,8 +38,7 @@ struct scene {
 	bool chaotic;
 };
 
-static const char *const modes[] = {"proxy", "splice", "early"};
-static enum weir_mode mode;
+static const char *mode = "proxy";
 static uint64_t seed_now;
 static uint64_t splices;
 
@@ -51,8 +50,7 @@ static void fail(const char *fmt, ...)
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\nreplay with: sim_worker %s %llu\n", modes[mode],
-	        (unsigned long long)seed_now);
+	fprintf(stderr, "\nreplay with: sim_worker %s %llu\n", mode, (unsigned long long)seed_now);
 	exit(1);
 }
 
@@ -116,7 +114,7 @@ static void make_scene(struct scene *s, uint64_t seed)
 	s->chaotic = world_chance(w, 300000);
 	if (s->chaotic)
 		s->chaos = (struct apps_chaos){30000, 30000, 50000, 100000};
-	weir_init(&s->weir, w, 1 + world_random(w, 3), true, mode);
+	weir_init(&s->weir, w, 1 + world_random(w, 3), true, weir_mode_of(mode));
 	make_clients(s);
 	c1 = host_config(w, "10.0.0.11", 80);
 	c2 = host_config(w, "10.0.0.12", 80);
@@ -207,7 +205,7 @@ static void run_down(struct scene *s)
 
 	for (uint32_t i = 0; i < s->weir.n; i++)
 		worker_drain(s->weir.w[i], true, s->world.now_us);
-	while (weir_counter(&s->weir, COUNT_TCP_CONNS) || s->world.n_heap) {
+	while (weir_counter(&s->weir, COUNT_TCP_CONNS) || weir_flows(&s->weir) || s->world.n_heap) {
 		step(s);
 		if (s->world.now_us > end)
 			fail("%llu connections are still there after two hours",
@@ -302,24 +300,12 @@ static void run_seed(uint64_t seed, bool talk)
 	finish(&s);
 }
 
-static void choose_mode(const char *name)
-{
-	for (int i = 0; i < 3; i++) {
-		if (strcmp(name, modes[i]) == 0) {
-			mode = (enum weir_mode)i;
-			return;
-		}
-	}
-	fprintf(stderr, "sim_worker: %s is no mode: proxy, splice or early\n", name);
-	exit(2);
-}
-
 int main(int argc, char **argv)
 {
 	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
 	uint64_t count = argc > 3 ? strtoull(argv[3], NULL, 0) : 1;
 
-	choose_mode(argc > 1 ? argv[1] : "proxy");
+	mode = argc > 1 ? argv[1] : mode;
 	for (uint64_t i = 0; i < count; i++)
 		run_seed(first + i, argc <= 3);
 	if (argc > 3)

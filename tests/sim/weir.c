@@ -2,6 +2,7 @@
 #include "weir.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +132,17 @@ static void weir_settings(struct weir *x)
 	x->port.mtu = 1500;
 }
 
+enum weir_mode weir_mode_of(const char *name)
+{
+	static const char *const names[] = {"proxy", "splice", "early"};
+
+	for (int i = 0; i < 3; i++)
+		if (strcmp(name, names[i]) == 0)
+			return (enum weir_mode)i;
+	fprintf(stderr, "%s is no mode: proxy, splice or early\n", name);
+	exit(2);
+}
+
 static void allow_splices(struct weir *x, enum weir_mode mode)
 {
 	struct node *n = &x->node;
@@ -218,6 +230,15 @@ uint64_t weir_counter(const struct weir *x, enum counter c)
 	for (uint32_t i = 0; i < x->n; i++)
 		sum += worker_stats(x->w[i])->counters[c];
 	return sum;
+}
+
+uint32_t weir_flows(const struct weir *x)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < x->n; i++)
+		n += x->w[i]->flows.slab.used;
+	return n;
 }
 
 /* ---- the end ----------------------------------------------------------------------------- */

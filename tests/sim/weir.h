@@ -50,6 +50,9 @@ enum weir_mode {
 	WEIR_SPLICE_EARLY, /* as splices as early as that is possible */
 };
 
+/** The mode of a name: proxy, splice, early. Ends the program when there is none. */
+enum weir_mode weir_mode_of(const char *name);
+
 /**
  * @param workers  1 to 3
  * @param vary     limits, buffers and MTU at random from the world's seed; else roomy ones
@@ -60,6 +63,8 @@ void weir_turn(struct weir *x);
 uint64_t weir_next(const struct weir *x);
 /** Sum over the workers. */
 uint64_t weir_counter(const struct weir *x, enum counter c);
+/** Flows of all workers, those included whose ports rest. */
+uint32_t weir_flows(const struct weir *x);
 /**
  * After everything has closed: are the books in order? Frames in = sum of ends, gauges are zero, no
  * session, upstream or reference to a snapshot is left. NULL when they are, else what is wrong.
