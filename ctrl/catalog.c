@@ -50,12 +50,17 @@ static int by_name(const void *a, const void *b)
 	return compare_str(x->name, y->name);
 }
 
+static const char *identity(const struct catalog_route *r)
+{
+	return r->route ? (const char *)r->route : (const char *)r->l4;
+}
+
 static int by_route(const void *a, const void *b)
 {
 	const struct catalog_route *x = a, *y = b;
 
-	if (x->route != y->route)
-		return x->route < y->route ? -1 : 1;
+	if (identity(x) != identity(y))
+		return identity(x) < identity(y) ? -1 : 1;
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
@@ -66,27 +71,57 @@ static int by_order(const void *a, const void *b)
 	return x->order < y->order ? -1 : x->order > y->order;
 }
 
+/* Make room for n more. */
+static bool grow(struct catalog *c, uint32_t n, uint32_t *cap)
+{
+	uint32_t bigger_cap = (*cap + n) * 2;
+	void *bigger;
+
+	if (*cap - c->n_routes >= n)
+		return true;
+	bigger = realloc(c->routes, bigger_cap * sizeof(*c->routes));
+	if (!bigger)
+		return false;
+	c->routes = bigger;
+	*cap = bigger_cap;
+	return true;
+}
+
+static void add_route(struct catalog *c, struct catalog_route r, uint32_t listener)
+{
+	r.listeners = listener < 64 ? UINT64_C(1) << listener : 0;
+	r.order = c->n_routes;
+	c->routes[c->n_routes++] = r;
+}
+
+static void add_http(struct catalog *c, const struct route *r, uint32_t listener)
+{
+	add_route(c,
+	          (struct catalog_route){
+			  .route = r, .name = r->name, .source = r->source, .split = r->split},
+	          listener);
+}
+
+static void add_l4(struct catalog *c, const struct l4_route *r, uint32_t listener)
+{
+	add_route(c,
+	          (struct catalog_route){
+			  .l4 = r, .name = r->name, .source = r->source, .split = r->split},
+	          listener);
+}
+
 static bool add_vhost_routes(struct catalog *c, const struct vhost_list *list, uint32_t listener,
                              uint32_t *cap)
 {
 	for (uint32_t i = 0; i < list->n; i++) {
 		const struct vhost *v = list->v[i];
 
-		if (*cap - c->n_routes < v->n_clauses) {
-			uint32_t bigger_cap = (*cap + v->n_clauses) * 2;
-			void *bigger = realloc(c->routes, bigger_cap * sizeof(*c->routes));
-
-			if (!bigger)
-				return false;
-			c->routes = bigger;
-			*cap = bigger_cap;
-		}
-		for (uint32_t k = 0; k < v->n_clauses; k++, c->n_routes++)
-			c->routes[c->n_routes] = (struct catalog_route){
-				.route = v->clauses[k].route,
-				.listeners = listener < 64 ? UINT64_C(1) << listener : 0,
-				.order = c->n_routes,
-			};
+		if (!grow(c, v->n_clauses + v->n_tls, cap))
+			return false;
+		for (uint32_t k = 0; k < v->n_clauses; k++)
+			add_http(c, v->clauses[k].route, listener);
+		for (uint32_t k = 0; k < v->n_tls; k++)
+			add_l4(c, v->tls[k].route, listener);
 	}
 	return true;
 }
@@ -99,7 +134,7 @@ static void merge_routes(struct catalog *c)
 		return;
 	qsort(c->routes, c->n_routes, sizeof(*c->routes), by_route);
 	for (uint32_t i = 0; i < c->n_routes; i++) {
-		if (kept && c->routes[kept - 1].route == c->routes[i].route)
+		if (kept && identity(&c->routes[kept - 1]) == identity(&c->routes[i]))
 			c->routes[kept - 1].listeners |= c->routes[i].listeners;
 		else
 			c->routes[kept++] = c->routes[i];
@@ -123,6 +158,11 @@ static bool collect_routes(struct catalog *c, const struct snapshot *s)
 			qsort(list.v, list.n, sizeof(void *), by_name);
 		good = good && add_vhost(&list, h->any) && add_vhost_routes(c, &list, i, &cap);
 		free(list.v);
+		if (good && s->listeners[i].l4) {
+			good = grow(c, 1, &cap);
+			if (good)
+				add_l4(c, s->listeners[i].l4, i);
+		}
 	}
 	merge_routes(c);
 	return good;
@@ -143,7 +183,7 @@ static uint32_t count_endpoints(const struct catalog *c)
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; i < c->n_routes; i++) {
-		const struct split *split = c->routes[i].route->split;
+		const struct split *split = c->routes[i].split;
 
 		for (uint32_t k = 0; split && k < split->n_dests; k++)
 			n += split->dests[k].subset ? split->dests[k].subset->n_endpoints : 0;
@@ -166,7 +206,7 @@ static bool collect_endpoints(struct catalog *c)
 	if (!c->endpoints)
 		return false;
 	for (uint32_t i = 0; i < c->n_routes; i++) {
-		const struct split *split = c->routes[i].route->split;
+		const struct split *split = c->routes[i].split;
 
 		for (uint32_t k = 0; split && k < split->n_dests; k++)
 			add_subset(c, split->dests[k].subset);

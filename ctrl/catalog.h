@@ -8,9 +8,13 @@
 
 #include "weir/snapshot.h"
 
+/* A route of requests or one of connections. */
 struct catalog_route {
-	const struct route *route;
-	uint64_t listeners; /* bit i: listener i, for the first 64 */
+	const struct route *route; /* NULL: of connections */
+	const struct l4_route *l4; /* or NULL */
+	struct str name, source;
+	const struct split *split; /* or NULL */
+	uint64_t listeners;        /* bit i: listener i, for the first 64 */
 	uint32_t order;
 };
 

@@ -75,6 +75,7 @@ static const struct family worker_families[] = {
 	{"weir_per_worker_handed_off_packets_total", "counter",
          "Packets received for another worker and handed to it.", "handed_off"},
 	{"weir_per_worker_connections", "gauge", "TCP connections, both sides.", "conns"},
+	{"weir_per_worker_flows", "gauge", "Connections forwarded packet by packet.", "flows"},
 	{"weir_per_worker_picks_total", "counter", "Requests that the present splits sent on.",
          "picks"},
 };

@@ -87,6 +87,18 @@ static json_t *ports_json(void)
 	return list;
 }
 
+/* How a listener takes what comes in. */
+static const char *protocol_of(const struct listener *l)
+{
+	switch ((enum listener_kind)l->kind) {
+	case LISTENER_TCP: return l->stream ? "tcp-stream" : "tcp";
+	case LISTENER_TLS: return "tls";
+	case LISTENER_UDP: return l->quic ? "quic" : "udp";
+	case LISTENER_HTTP: break;
+	}
+	return "http";
+}
+
 static json_t *listeners_json(const struct snapshot *s)
 {
 	json_t *list = json_array();
@@ -97,10 +109,11 @@ static json_t *listeners_json(const struct snapshot *s)
 
 		if (!ip_is_any(&l->addr))
 			ip_format(&l->addr, addr);
-		json_array_append_new(list,
-		                      json_pack("{s:o, s:s, s:i, s:i}", "name", text_of(l->name),
-		                                "address", addr, "port", ntohs(l->port), "hosts",
-		                                (int)catalog_hosts(l)));
+		json_array_append_new(list, json_pack("{s:o, s:s, s:i, s:s, s:i, s:o}", "name",
+		                                      text_of(l->name), "address", addr, "port",
+		                                      ntohs(l->port), "protocol", protocol_of(l),
+		                                      "hosts", (int)catalog_hosts(l), "route",
+		                                      l->l4 ? text_of(l->l4->name) : json_null()));
 	}
 	return list;
 }
@@ -116,6 +129,15 @@ static json_t *objects_json(const struct docset *set)
 		json_object_set_new(counts, istio_kind_name((enum istio_kind)kind), number(n));
 	}
 	return counts;
+}
+
+static uint64_t counter_sum(enum counter counter)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t i = 0; i < dataplane_workers(); i++)
+		sum += dataplane_stats(i)->counters[counter];
+	return sum;
 }
 
 /* The sum of one endpoint's figures over the workers. */
@@ -236,6 +258,7 @@ json_t *report_status(const struct control *c)
 	                              number(c->refused), "waiting",
 	                              (int)c->n_queued + (c->running != NULL)));
 	json_object_set_new(o, "clients", number(dataplane_clients()));
+	json_object_set_new(o, "flows", number(counter_sum(COUNT_FLOWS)));
 	json_object_set_new(o, "namespace", json_string(c->conf->ns));
 	json_object_set_new(o, "domain", json_string(c->conf->domain));
 	json_object_set_new(o, "ports", ports_json());
@@ -424,6 +447,31 @@ static json_t *listener_names(const struct snapshot *s, uint64_t listeners)
 	return list;
 }
 
+/* Is TCP ended here for what takes this route? */
+static bool is_stream(const struct snapshot *s, uint64_t listeners)
+{
+	for (uint32_t i = 0; i < s->n_listeners && i < 64; i++)
+		if (listeners >> i & 1)
+			return s->listeners[i].kind == LISTENER_TLS || s->listeners[i].stream;
+	return false;
+}
+
+static void set_ways(json_t *dests, const struct split *split, bool stream)
+{
+	json_t *d;
+	size_t i;
+
+	json_array_foreach(dests, i, d)
+	{
+		const struct subset *subset = split->dests[i].subset;
+
+		if (subset)
+			json_object_set_new(
+				d, "forward",
+				json_string(stream ? "stream" : istio_forward_name(subset->mode)));
+	}
+}
+
 static json_t *route_json(const struct snapshot *s, const struct catalog_route *entry,
                           struct figures *total)
 {
@@ -433,16 +481,20 @@ static json_t *route_json(const struct snapshot *s, const struct catalog_route *
 	const struct route *route = entry->route;
 	struct figures f = {0};
 	json_t *dests;
-	json_t *o = json_pack("{s:o, s:o, s:s, s:o}", "name", text_of(route->name), "source",
-	                      text_of(route->source), "kind", kinds[route->kind], "listeners",
+	json_t *o = json_pack("{s:o, s:o, s:s, s:s, s:o}", "name", text_of(entry->name), "source",
+	                      text_of(entry->source), "kind",
+	                      kinds[route ? route->kind : ROUTE_FORWARD], "of",
+	                      route ? "requests" : "connections", "listeners",
 	                      listener_names(s, entry->listeners));
 
-	if (route->split) {
-		dests = dests_json(route->split, &f);
+	if (entry->split) {
+		dests = dests_json(entry->split, &f);
 	} else {
 		add_slot(&f, route->stats);
 		dests = json_array();
 	}
+	if (!route)
+		set_ways(dests, entry->split, is_stream(s, entry->listeners));
 	set_figures(o, &f);
 	json_object_set_new(o, "destinations", dests);
 	add_figures(total, &f);
@@ -462,15 +514,6 @@ static json_t *endpoint_json(const struct catalog_endpoint *entry)
 	                 "conns", number(f.conns), "idle", number(f.idle), "connects",
 	                 number(f.connects), "connect_fails", number(f.connect_fails), "resets",
 	                 number(f.resets));
-}
-
-static uint64_t counter_sum(enum counter counter)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < dataplane_workers(); i++)
-		sum += dataplane_stats(i)->counters[counter];
-	return sum;
 }
 
 static json_t *totals_json(const struct figures *f)
@@ -500,7 +543,7 @@ json_t *report_stats(const struct control *c, const char *prefix)
 		return NULL;
 	}
 	for (uint32_t i = 0; i < catalog.n_routes; i++)
-		if (str_starts(catalog.routes[i].route->name, wanted))
+		if (str_starts(catalog.routes[i].name, wanted))
 			json_array_append_new(routes,
 			                      route_json(c->current, &catalog.routes[i], &total));
 	for (uint32_t i = 0; i < catalog.n_endpoints; i++)

@@ -47,6 +47,8 @@ static json_t *worker_json(uint32_t i, uint64_t hz)
 	json_object_set_new(o, "handed_off", number(w->ends[DROP_HANDED_OFF]));
 	json_object_set_new(o, "handed_in", counted(w, COUNT_HANDED_IN));
 	json_object_set_new(o, "conns", counted(w, COUNT_TCP_CONNS));
+	json_object_set_new(o, "flows", counted(w, COUNT_FLOWS));
+	json_object_set_new(o, "flows_opened", counted(w, COUNT_FLOWS_OPENED));
 	return o;
 }
 
@@ -77,7 +79,7 @@ static void add_picks(json_t *workers, const struct catalog *catalog, const char
 		uint64_t picks = 0;
 
 		for (uint32_t k = 0; k < catalog->n_routes; k++) {
-			const struct route *r = catalog->routes[k].route;
+			const struct catalog_route *r = &catalog->routes[k];
 
 			if (r->split && str_starts(r->name, wanted))
 				picks += split_picks((uint32_t)i, r->split);

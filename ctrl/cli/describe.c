@@ -135,12 +135,14 @@ static bool print_endpoints(const json_t *item, const json_t *stats)
 static void add_destination(struct table *t, const json_t *route, const json_t *row)
 {
 	char *listeners = objects_text(json_object_get(route, "listeners"));
+	const char *way = session_str(row, "forward"); /* of connections */
 
 	table_cell(t, "%s", session_str(route, "name"));
 	table_cell(t, "%s", listeners ? listeners : "");
-	table_cell(t, "%s",
+	table_cell(t, "%s%s%s",
 	           *session_str(row, "cluster") ? session_str(row, "cluster")
-	                                        : session_str(route, "kind"));
+	                                        : session_str(route, "kind"),
+	           *way ? " by " : "", way);
 	table_cell(t, "%s", text_share(&(struct text){""}, json_object_get(row, "asked")));
 	table_cell(t, "%s", text_share(&(struct text){""}, json_object_get(row, "seen")));
 	table_cell(t, "%lld", (long long)session_int(row, "requests"));
@@ -190,7 +192,8 @@ static bool print_routes(const json_t *item, const json_t *stats)
 
 static bool print_listeners(const json_t *item, const json_t *status)
 {
-	static const char *const headings[] = {"LISTENER", "ADDRESS", ">PORT", ">HOSTS", NULL};
+	static const char *const headings[] = {"LISTENER", "ADDRESS", ">PORT", "PROTOCOL",
+	                                       ">HOSTS",   "ROUTE",   NULL};
 	const json_t *listener;
 	struct table t;
 	bool whole;
@@ -208,7 +211,9 @@ static bool print_listeners(const json_t *item, const json_t *status)
 		table_cell(&t, "%s", session_str(listener, "name"));
 		table_cell(&t, "%s", session_str(listener, "address"));
 		table_cell(&t, "%lld", (long long)session_int(listener, "port"));
+		table_cell(&t, "%s", session_str(listener, "protocol"));
 		table_cell(&t, "%lld", (long long)session_int(listener, "hosts"));
+		table_cell(&t, "%s", session_str(listener, "route"));
 	}
 	putchar('\n');
 	whole = table_print(&t, stdout);

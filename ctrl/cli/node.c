@@ -110,7 +110,8 @@ static void print_numbers(const json_t *status)
 	       (long long)session_int(changes, "refused"),
 	       (long long)session_int(changes, "waiting"));
 	label("Clients:");
-	printf("%lld connections\n", (long long)session_int(status, "clients"));
+	printf("%lld connections, and %lld forwarded packet by packet\n",
+	       (long long)session_int(status, "clients"), (long long)session_int(status, "flows"));
 	print_objects(status);
 	label("Endpoints:");
 	printf("%lld, %s%lld failing%s\n", (long long)session_int(endpoints, "total"),
@@ -149,7 +150,8 @@ static void print_places(const json_t *status, int64_t now)
 
 static enum exit_code print_listeners(const json_t *status)
 {
-	static const char *const headings[] = {"LISTENER", "ADDRESS", ">PORT", ">HOSTS", NULL};
+	static const char *const headings[] = {"LISTENER", "ADDRESS", ">PORT", "PROTOCOL",
+	                                       ">HOSTS",   "ROUTE",   NULL};
 	const json_t *listener;
 	struct table t;
 	size_t i;
@@ -160,7 +162,9 @@ static enum exit_code print_listeners(const json_t *status)
 		table_cell(&t, "%s", session_str(listener, "name"));
 		table_cell(&t, "%s", session_str(listener, "address"));
 		table_cell(&t, "%lld", (long long)session_int(listener, "port"));
+		table_cell(&t, "%s", session_str(listener, "protocol"));
 		table_cell(&t, "%lld", (long long)session_int(listener, "hosts"));
+		table_cell(&t, "%s", session_str(listener, "route"));
 	}
 	putchar('\n');
 	return print_table(&t);

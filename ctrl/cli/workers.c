@@ -9,16 +9,16 @@
 
 #define APART_MS 500 /* of the two looks, when asked once */
 
-static const char *const headings[] = {">WORKER",  ">CPU",   ">SOCKET", "STATE", ">LOAD",
-                                       ">%CPU",    ">REQ/S", ">RX/S",   ">TX/S", ">CONNS",
-                                       ">CYC/REQ", ">OFF",   ">PICKS",  NULL};
+static const char *const headings[] = {">WORKER", ">CPU",     ">SOCKET", "STATE",  ">LOAD",
+                                       ">%CPU",   ">REQ/S",   ">RX/S",   ">TX/S",  ">CONNS",
+                                       ">FLOWS",  ">CYC/REQ", ">OFF",    ">PICKS", NULL};
 
 /* ---- figures ------------------------------------------------------------------------------ */
 
 /* What a worker, or all of them, counted between the looks. */
 struct worked {
 	double seconds, busy_ns, cpu_ns, cycles, loops, idle_loops;
-	double requests, rx, tx, off, conns, picks;
+	double requests, rx, tx, off, conns, flows, picks;
 };
 
 /* Figures that began anew, because the daemon did or a split, count from zero. */
@@ -43,6 +43,7 @@ static struct worked worked_since(const json_t *now, const json_t *before, doubl
 		.tx = since(now, before, "tx_pkts"),
 		.off = since(now, before, "handed_off"),
 		.conns = (double)session_int(now, "conns"),
+		.flows = (double)session_int(now, "flows"),
 		.picks = since(now, before, "picks"),
 	};
 }
@@ -58,6 +59,7 @@ static void add_worked(struct worked *sum, const struct worked *w)
 	sum->tx += w->tx;
 	sum->off += w->off;
 	sum->conns += w->conns;
+	sum->flows += w->flows;
 	sum->picks += w->picks;
 }
 
@@ -94,6 +96,7 @@ static json_t *figures_json(const struct worked *w, double seconds, double all_p
 	json_object_set_new(o, "rx_pkts_per_s", share_of(w->rx, seconds));
 	json_object_set_new(o, "tx_pkts_per_s", share_of(w->tx, seconds));
 	json_object_set_new(o, "conns", json_integer((json_int_t)w->conns));
+	json_object_set_new(o, "flows", json_integer((json_int_t)w->flows));
 	json_object_set_new(o, "cycles_per_request", share_of(w->cycles, w->requests));
 	json_object_set_new(o, "handed_off", share_of(w->off, w->rx));
 	json_object_set_new(o, "picks", share_of(w->picks, all_picks));
@@ -204,6 +207,7 @@ static void add_row(struct table *t, const json_t *row)
 	number_cell(t, row, "rx_pkts_per_s");
 	number_cell(t, row, "tx_pkts_per_s");
 	number_cell(t, row, "conns");
+	number_cell(t, row, "flows");
 	number_cell(t, row, "cycles_per_request");
 	share_cell(t, row, "handed_off", 1);
 	share_cell(t, row, "picks", 1);

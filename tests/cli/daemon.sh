@@ -99,6 +99,19 @@ mkfifo "$dir/pipes/a.yaml"
 want 2 timeout 5 weirctl validate -f "$dir/pipes"
 shows "a.yaml: it is not a file"
 
+# Connections: what became of servers, rules and subsets.
+want 0 weirctl apply -f "$root/tests/cli/data/l4.yaml"
+want 0 weirctl describe gw edge
+shows 'default/edge/db  .* 5432   tcp  .* default/db/tcp\[1\]'
+shows 'default/edge/quic  .* 443   quic'
+want 0 weirctl describe vs db
+shows 'default/db/tcp\[1\]   default/edge/db .* outbound|5432|v2|db.default.svc.cluster.local by gue   *1.00%'
+shows 'default/db/tls\[0\]   default/edge/tls .* by stream'
+want 0 weirctl describe dr db
+shows 'outbound|5432|v2|db.default.svc.cluster.local   \[2001:db8::2\]:5432'
+want 0 weirctl route tcp://192.0.2.1:5432
+want 0 weirctl delete -f "$root/tests/cli/data/l4.yaml"
+
 # Output that cannot be written is a failure, and never goes into another file instead.
 want 5 bash -c 'exec weirctl status >&-'
 shows "cannot write: Bad file descriptor"

@@ -670,6 +670,26 @@ spec: {{hosts: [{hosts(i)}], ports: [{{number: 80, name: http, protocol: HTTP}}]
         self.assertIn('route="default/httpbin/a\\"b\\\\c"', text)
         self.check_exposition(text)
 
+    def test_connections_are_reported_like_requests(self):
+        c = self.start()
+        with open(os.path.join(os.path.dirname(__file__), "../cli/data/l4.yaml")) as text:
+            c.call("apply", documents=documents(text.read()))
+        listeners = [(l["name"], l["protocol"], l["hosts"], l["route"]) for l in c.call("status")["listeners"]]
+        self.assertEqual(listeners, [("default/edge/db", "tcp", 0, "default/db/tcp[1]"),
+                                     ("default/edge/quic", "quic", 0, "default/db/tcp[0]"),
+                                     ("default/edge/tls", "tls", 1, None)])
+        stats = c.call("stats")
+        self.assertEqual({r["name"]: (r["of"], r["listeners"], [d["forward"] for d in r["destinations"]]) for r in stats["routes"]},
+                         {"default/db/tcp[1]": ("connections", ["default/edge/db"], ["nat", "gue"]),
+                          "default/db/tcp[0]": ("connections", ["default/edge/quic"], ["nat"]),
+                          "default/db/tls[0]": ("connections", ["default/edge/tls"], ["stream"])})
+        self.assertEqual(len({e["cluster"] for e in stats["endpoints"]}), 4)
+        self.assertIn('weir_destination_share_asked{route="default/db/tcp[1]"', self.page("/metrics")[1])
+        told = c.call("route", url="tls://a.example.com:443", alpn="h2")["explanation"]
+        self.assertEqual(told["chosen"]["destinations"][0]["forward"], "stream")
+        with self.assertRaisesRegex(Refused, "has no good port"):
+            c.call("route", url="tcp://a")
+
     def test_workers(self):
         warning = "port edge0 is far"
         c = self.start(WEIR_FAKE_REQUESTS=1001, WEIR_FAKE_CLIENTS=0, WEIR_FAKE_WARNING=warning)
