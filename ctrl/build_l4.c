@@ -258,6 +258,26 @@ static void check_protocols(struct build *b, const struct build_unit *u, const s
 	}
 }
 
+/* Answers of some destinations come through here and those of others do not. */
+static void check_mix(struct build *b, const struct rule *r, const struct l4_route *route)
+{
+	const struct subset *first = route->split->dests[0].subset;
+
+	for (uint32_t i = 1; first && i < r->n; i++) {
+		const struct subset *s = route->split->dests[i].subset;
+
+		if (!s || (s->mode == FORWARD_NAT) == (first->mode == FORWARD_NAT))
+			continue;
+		diag_warn(b->diags, r->v[i].at, "FORWARD_MIXED",
+		          "this destination is reached by %s and the first one by %s: several "
+		          "nodes with these documents may choose differently for the packets of "
+		          "one connection, so give them to one node only, or use nat for both or "
+		          "neither",
+		          istio_forward_name(s->mode), istio_forward_name(first->mode));
+		return;
+	}
+}
+
 static void choose(struct build *b, struct build_host *h, const struct listener *l,
                    const struct build_use *u, const struct rule *r)
 {
@@ -269,6 +289,8 @@ static void choose(struct build *b, struct build_host *h, const struct listener 
 	for (uint32_t i = 0; i < r->n; i++)
 		check_subset(b, r, i, l, h);
 	check_protocols(b, u->unit, r, l);
+	if (!h->stream)
+		check_mix(b, r, h->l4);
 }
 
 void build_l4(struct build *b, struct build_host *h, const struct listener *l)

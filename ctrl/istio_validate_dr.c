@@ -7,6 +7,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define IDLE_MAX_US (UINT64_C(8) * 3600 * 1000000)
+
 static void check_table_size(struct check *c, const struct istio_number *size)
 {
 	if (!size->set)
@@ -62,6 +64,10 @@ static void check_policy(struct check *c, const struct istio_traffic_policy *p)
 	check_duration(c, &pool->tcp->connect_timeout, "connectTimeout");
 	if (pool->tcp->idle_timeout.us != 0) /* 0s: as if absent */
 		check_duration(c, &pool->tcp->idle_timeout, "idleTimeout");
+	if (pool->tcp->idle_timeout.us > IDLE_MAX_US)
+		diag_warn(c->d, pool->tcp->idle_timeout.at, "IDLE_TIMEOUT",
+		          "idleTimeout is more than 8h, which is the most that a connection is "
+		          "remembered for; give 8h");
 }
 
 /* ---- annotations ------------------------------------------------------------------------ */

@@ -680,8 +680,8 @@ spec: {{hosts: [{hosts(i)}], ports: [{{number: 80, name: http, protocol: HTTP}}]
                                      ("default/edge/tls", "tls", 1, None)])
         stats = c.call("stats")
         self.assertEqual({r["name"]: (r["of"], r["listeners"], [d["forward"] for d in r["destinations"]]) for r in stats["routes"]},
-                         {"default/db/tcp[1]": ("connections", ["default/edge/db"], ["nat", "gue"]),
-                          "default/db/tcp[0]": ("connections", ["default/edge/quic"], ["nat"]),
+                         {"default/db/tcp[1]": ("connections", ["default/edge/db"], ["ipip", "gue"]),
+                          "default/db/tcp[0]": ("connections", ["default/edge/quic"], ["ipip"]),
                           "default/db/tls[0]": ("connections", ["default/edge/tls"], ["stream"])})
         self.assertEqual(len({e["cluster"] for e in stats["endpoints"]}), 4)
         self.assertIn('weir_destination_share_asked{route="default/db/tcp[1]"', self.page("/metrics")[1])

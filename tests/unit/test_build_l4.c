@@ -326,6 +326,15 @@ static void what_cannot_be_forwarded_so(void **state)
 	             "PROTOCOL");
 }
 
+static void a_rule_is_for_answers_of_one_kind(void **state)
+{
+	(void)state;
+	build_warned(TO_BOTH("1", "1") RULE("db", "weir.dev/forward.v1: dsr", SUBSETS),
+	             "FORWARD_MIXED");
+	build_clean(TO_BOTH("1", "1") RULE(
+		"db", "weir.dev/forward.v1: dsr, weir.dev/forward.v2: ipip", SUBSETS));
+}
+
 static void families_are_told_apart(void **state)
 {
 	(void)state;
@@ -413,6 +422,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(annotations_choose_the_mode, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(policies_of_connections, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_forwarded_so, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_rule_is_for_answers_of_one_kind, set_up,
+	                                        tear_down),
 		cmocka_unit_test_setup_teardown(families_are_told_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(server_names_lead_to_rules, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_servers_hosts_bound_the_names, set_up, tear_down),
