@@ -93,7 +93,7 @@ static struct taker *takers_new(const struct endpoint *v, uint32_t n, uint32_t s
 		t[i].round = 1;
 		t[i].next = (uint32_t)(hash_place(sorted[i], 1) % size);
 		t[i].skip = (uint32_t)(hash_place(sorted[i], 2) % (size - 1)) + 1;
-		t[i].weight = sorted[i]->weight;
+		t[i].weight = sorted[i]->weight ? sorted[i]->weight : 1;
 	}
 	free(sorted);
 	return t;

@@ -524,8 +524,8 @@ struct build_unit *build_unit(struct build *b, const struct istio_object *o)
 	const struct istio_virtual_service *vs = o->virtual_service;
 
 	unit->o = o;
-	unit->made =
-		heap_alloc(b->heap, (vs->http.n + vs->tls.n + vs->tcp.n) * sizeof(*unit->made));
+	unit->made = heap_alloc(b->heap,
+	                        (vs->http.n + vs->tls.n + vs->tcp.n) * sizeof(struct build_made *));
 	part_hold(&unit->part, &plan->part);
 	write_out(b, o, &s);
 	for (const struct plan_listener *p = plan->first; p; p = p->next)

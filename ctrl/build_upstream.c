@@ -460,7 +460,7 @@ static void set_maglev(struct cluster *c, struct subset *out, const struct istio
 		           c->name, c->n, UINT16_MAX - 1);
 		return;
 	}
-	if (size < c->n)
+	if (asked && size < c->n)
 		diag_warn(c->b->diags, asked->at, "MAGLEV_SIZE",
 		          "%s has %u endpoints and a table of %u places, so some get nothing; "
 		          "give a tableSize 100 times as large, or leave it out",

@@ -490,10 +490,11 @@ static json_t *route_json(const struct snapshot *s, const struct catalog_route *
 	if (entry->split) {
 		dests = dests_json(entry->split, &f);
 	} else {
-		add_slot(&f, route->stats);
+		if (route)
+			add_slot(&f, route->stats);
 		dests = json_array();
 	}
-	if (!route)
+	if (entry->l4)
 		set_ways(dests, entry->split, is_stream(s, entry->listeners));
 	set_figures(o, &f);
 	json_object_set_new(o, "destinations", dests);
