@@ -70,6 +70,8 @@ static void count_out(struct worker *w, struct flow *f)
 	if (e->epoch == f->endpoint.epoch) {
 		e->active--;
 		e->conns--;
+		if (w->endpoints[f->endpoint.index].wait_first)
+			w->has_room = true;
 	}
 }
 
@@ -352,7 +354,7 @@ static const struct dest *pick(struct worker *w, const struct split *s,
 	return pick_next(&w->splits[s->slot.index], s, w->id);
 }
 
-static void make_room(struct worker *w)
+void l4_make_room(struct worker *w)
 {
 	struct flow *victim = flow_victim(&w->flows);
 
@@ -387,7 +389,7 @@ static struct flow *start(struct worker *w, const struct dest *d, const struct e
 {
 	struct flow *f;
 
-	make_room(w);
+	l4_make_room(w);
 	f = flow_new(&w->flows);
 	*end = DROP_FLOW_LIMIT;
 	if (!f)

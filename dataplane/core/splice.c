@@ -64,17 +64,17 @@ static void add_side(struct worker *w, struct flow *f, enum flow_side_id side,
 static struct flow *new_flow(struct worker *w, const struct session *s)
 {
 	const struct tcp_peer *c = tcp_peer(s->conn), *u = tcp_peer(s->up->conn);
-	struct flow *victim = flow_victim(&w->flows), *f;
+	struct flow *f;
 
-	if (victim)
-		l4_end(w, victim);
+	l4_make_room(w);
 	f = flow_new(&w->flows);
 	if (!f)
 		return NULL;
 	fill_side(w, &f->side[FLOW_CLIENT], c);
 	fill_side(w, &f->side[FLOW_SERVER], u);
 	f->flags = FLOW_F_SPLICE;
-	f->idle = flow_idle(&w->flows, w->node->times.stream_idle_us);
+	f->idle =
+		flow_idle(&w->flows, s->x->idle_us ? s->x->idle_us : w->node->times.stream_idle_us);
 	flow_set_state(&w->flows, f, FLOW_ESTABLISHED);
 	add_side(w, f, FLOW_CLIENT, c);
 	add_side(w, f, FLOW_SERVER, u);
@@ -404,6 +404,7 @@ static enum drop pass_on(struct worker *w, struct splice *sp, enum flow_side_id 
 	return forward_packet(w, sp->flow, from, p);
 }
 
+/* Of segments that pass: TCP will look at those that are held, and they may be older than those. */
 static void note_clock(struct tcp_frozen *seen, const struct splice_seg *g)
 {
 	if (g->ts_at)
@@ -419,11 +420,11 @@ static enum drop from_source(struct worker *w, struct splice *sp, struct splice_
 
 	if (after(g->ack, seen->snd_nxt) || after(g->end, seen->rcv_adv + BEYOND_MAX))
 		return drop(p, DROP_TCP_WINDOW);
-	note_clock(seen, g);
 	if ((fin && !g->len) || (after(g->end, last) && !after(last, g->seq)))
 		return hold(w, sp, sp->source, p);
 	if (after(g->end, last))
 		cut(p, g, (uint16_t)(last - g->seq));
+	note_clock(seen, g);
 	if (!after(sp->next, g->seq))
 		seen->snd_wnd = (uint32_t)g->wnd << seen->snd_ws;
 	if (after(g->end, sp->next)) {
@@ -436,19 +437,28 @@ static enum drop from_source(struct worker *w, struct splice *sp, struct splice_
 	return pass_on(w, sp, sp->source, g, p);
 }
 
-/* The sink's acknowledgement, in the source's numbers. */
-static void note_ack(struct worker *w, struct splice *sp, const struct splice_seg *g, uint32_t ack)
+/* The sink's acknowledgement, in the source's numbers. True: it says more than those before. */
+static bool note_ack(struct worker *w, struct splice *sp, const struct splice_seg *g, uint32_t ack)
 {
 	struct tcp_frozen *source = &sp->seen[sp->source], *sink = &sp->seen[!sp->source];
+	bool news = after(ack, source->rcv_nxt);
 
 	if (after(source->rcv_nxt, ack) || after(sink->rcv_nxt, g->seq))
-		return;
-	if (ack != source->rcv_nxt)
+		return false;
+	if (news)
 		sp->session->activity_us = w->now_us;
 	source->rcv_nxt = ack;
 	sink->snd_wnd = (uint32_t)g->wnd << sink->snd_ws;
 	if (ack - sp->start >= SLIDE)
 		account(w, sp);
+	return news;
+}
+
+/* The source hears by a segment of ours what a held one acknowledges. */
+static void pass_ack(struct worker *w, struct splice *sp)
+{
+	window_for_source(w, sp);
+	tcp_frozen_ack(w->tcp, conn_of(sp->session, sp->source), &sp->seen[sp->source]);
 }
 
 static enum drop from_sink(struct worker *w, struct splice *sp, struct splice_seg *g, struct pkt *p)
@@ -457,12 +467,16 @@ static enum drop from_sink(struct worker *w, struct splice *sp, struct splice_se
 	struct tcp_frozen *seen = &sp->seen[side];
 	uint32_t ack = g->ack + sp->way[side].ack_add;
 	uint32_t end = g->end + (g->flags & TCP_FLAG_FIN ? 1 : 0);
+	bool news;
 
 	if (after(ack, sp->next) || after(g->seq, seen->rcv_adv))
 		return drop(p, DROP_TCP_WINDOW);
-	note_clock(seen, g);
-	note_ack(w, sp, g, ack);
-	if (after(end, seen->rcv_nxt)) {
+	if (!after(g->seq, seen->rcv_nxt) && !after(end, seen->rcv_nxt))
+		note_clock(seen, g);
+	news = note_ack(w, sp, g, ack);
+	if (end != g->seq && after(end, seen->rcv_nxt)) {
+		if (news)
+			pass_ack(w, sp);
 		if (!after(g->seq, sp->held_end) && !(g->flags & TCP_FLAG_FIN))
 			sp->held_end = later(sp->held_end, end);
 		return hold(w, sp, side, p);
@@ -524,9 +538,12 @@ static void link_tunnel(struct worker *w, struct splice *sp)
 
 static void unlink_tunnel(struct splice *sp)
 {
+	if (!sp->tunnel_prev)
+		return;
 	*sp->tunnel_prev = sp->tunnel_next;
 	if (sp->tunnel_next)
 		sp->tunnel_next->tunnel_prev = sp->tunnel_prev;
+	sp->tunnel_prev = NULL;
 }
 
 /*
@@ -575,12 +592,10 @@ bool splice_tunnel(struct worker *w, struct session *s)
 	f = sp->flow;
 	f->dest = s->x->dest_slot;
 	f->endpoint = s->x->endpoint_slot;
-	if (s->x->idle_us)
-		f->idle = flow_idle(&w->flows, s->x->idle_us);
+	l4_adopt(w, f); /* first, so that the endpoint is never counted as having room */
 	tcp_forget(w->tcp, c);
 	tcp_forget(w->tcp, u);
 	session_close(w, s);
-	l4_adopt(w, f);
 	return true;
 }
 
@@ -598,6 +613,8 @@ static enum drop tunnel_segment(struct worker *w, struct splice *sp, enum flow_s
 	uint16_t wnd = g->wnd;
 
 	if (begins_anew(sp->flow, from, g->flags)) {
+		if (!offload_end(&w->offload, sp->flow, OFFLOAD_WHY_CLOSED))
+			return drop(p, DROP_FLOW_NO_PORT); /* it comes again */
 		l4_end(w, sp->flow);
 		return tcp_input_burst(w->tcp, p, w->now_us);
 	}
@@ -622,7 +639,9 @@ static void reset_tunnel(struct worker *w, struct splice *sp)
 {
 	reset_side(w, sp, FLOW_CLIENT);
 	reset_side(w, sp, FLOW_SERVER);
-	l4_end(w, sp->flow);
+	unlink_tunnel(sp);
+	if (offload_end(&w->offload, sp->flow, OFFLOAD_WHY_CLOSED)) /* else it ends with its age */
+		l4_end(w, sp->flow);
 }
 
 bool splice_reset_one(struct worker *w)
@@ -639,6 +658,26 @@ void splice_release(struct worker *w, struct flow *f)
 
 	unlink_tunnel(sp);
 	release(w, sp);
+}
+
+/*
+ * A device knows neither time stamps nor SACK nor scales. Of the body's splices nothing is its: what they pass on
+ * has to be followed.
+ */
+bool splice_ask(void *worker, const struct flow *f, enum flow_side_id from,
+                struct offload_splice *out)
+{
+	const struct worker *w = worker;
+	const struct splice *sp;
+
+	if (!(f->flags & FLOW_F_SPLICE))
+		return false;
+	sp = of_flow(w, f);
+	out->seq_add = sp->way[from].seq_add;
+	out->ack_add = sp->way[from].ack_add;
+	out->can = !sp->session && !sp->seen[from].ts && !sp->way[from].ack_add &&
+	           sp->seen[from].snd_ws == sp->seen[!from].rcv_ws;
+	return true;
 }
 
 /* ---- both ---------------------------------------------------------------------------------- */

@@ -29,6 +29,7 @@
 
 #include "buf.h"
 #include "flow.h"
+#include "offload.h"
 #include "tcp.h"
 
 #include <assert.h>
@@ -131,6 +132,10 @@ void splice_release(struct worker *w, struct flow *f);
 
 /** Reset one tunnel; false: there is none. */
 bool splice_reset_one(struct worker *w);
+
+/** offload_env.splice: is it a splice, and may a device pass on what comes from this side? */
+bool splice_ask(void *worker, const struct flow *f, enum flow_side_id from,
+                struct offload_splice *out);
 
 /** Free what the splice of a session holds (shutdown). */
 void splice_fini(struct worker *w, struct session *s);

@@ -98,7 +98,8 @@ void tcp_frozen_ack(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_fr
 	uint32_t hold = c->flags & TCP_F_HOLD;
 
 	take_over(s, c, f);
-	c->flags |= TCP_F_HOLD; /* so that the edge is the one in f */
+	c->ts_offset = f->ts_sent - tcp_now_ms(s); /* ours may be ahead of what passes by */
+	c->flags |= TCP_F_HOLD;                    /* so that the edge is the one in f */
 	tcp_output_bare(s, c, c->snd_nxt, TCP_ACK);
 	c->flags = (c->flags & ~TCP_F_HOLD) | hold;
 }

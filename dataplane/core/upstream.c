@@ -298,6 +298,15 @@ static void serve_queue(struct worker *w, struct endpoint_state *e)
 	}
 }
 
+void upstream_serve(struct worker *w)
+{
+	w->has_room = false;
+	for (uint32_t i = 0; i < w->stats.n_endpoints; i++)
+		if (w->endpoints[i].wait_first &&
+		    w->stats.endpoints[i].conns < w->node->limits.upstream_conns)
+			serve_queue(w, &w->endpoints[i]);
+}
+
 void upstream_put(struct worker *w, struct upstream *u, bool reusable)
 {
 	struct endpoint_state *e = &w->endpoints[u->endpoint.index];

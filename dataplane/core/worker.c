@@ -171,6 +171,7 @@ static void start_offload(struct worker *w, void *memory, const struct worker_en
 	e.net = w->net;
 	e.arg = w;
 	e.counted = l4_offloaded;
+	e.splice = splice_ask;
 	offload_init(&w->offload, memory, offload_entries(env->node), &e, w->now_us);
 }
 
@@ -479,6 +480,8 @@ bool worker_turn(struct worker *w, uint64_t now_us, uint64_t unix_s)
 	timer_turn(&w->wheel, now_us, timer_due, w);
 	w->busy |= l4_turn(w);
 	w->busy |= offload_turn(&w->offload, now_us);
+	if (w->has_room)
+		upstream_serve(w);
 	while ((c = tcp_next_ready(w->tcp, &events))) {
 		w->busy = true;
 		tell(w, c, events);

@@ -114,7 +114,8 @@ struct exchange {
 	struct bufq raw; /* copy of the request head for %REQ()% in response operations; or empty */
 	struct session *wait_next, **wait_prev; /* waiting at an endpoint for a connection */
 	uint64_t idle_us; /* of a tunnel without a byte; 0: times.stream_idle_us */
-	uint64_t splice_by_us; /* a tunnel's windows are held until then; 0: not yet; UINT64_MAX: no more */
+	uint64_t
+		splice_by_us; /* tunnel: windows are held so long; 0: not yet; UINT64_MAX: no more */
 };
 
 struct upstream {
@@ -155,6 +156,7 @@ struct worker {
 	uint32_t id, n_workers;
 	bool draining;
 	bool picks_up;            /* a listener takes up connections in their middle */
+	bool has_room;            /* a flow has ended: who waits for a connection may have one */
 	bool busy;                /* something was done in this turn */
 	uint64_t now_us, unix_s;  /* of this turn */
 	uint64_t look_at_pool_us; /* when to ask again whether buffers are scarce */
@@ -272,6 +274,8 @@ void upstream_put(struct worker *w, struct upstream *u, bool reusable);
 void upstream_abort(struct worker *w, struct upstream *u);
 void upstream_event(struct worker *w, struct upstream *u, uint32_t events);
 void upstream_timer(struct worker *w, struct upstream *u);
+/** Connections that are not ours have gone: let those have one who wait. */
+void upstream_serve(struct worker *w);
 /** Leave the queue of an endpoint. */
 void upstream_unqueue(struct worker *w, struct session *s);
 struct endpoint_state *upstream_state(struct worker *w, struct slot slot);
@@ -303,6 +307,9 @@ enum drop l4_fragment(struct worker *w, struct pkt *p);
 
 /** Count a flow that was a proxied connection as active at its destination and endpoint. */
 void l4_adopt(struct worker *w, struct flow *f);
+
+/** End the flow that has to go before another can be made, if one has to and may. */
+void l4_make_room(struct worker *w);
 
 /** End a flow: it leaves the table and the statistics. Tells nobody. */
 void l4_end(struct worker *w, struct flow *f);

@@ -109,6 +109,50 @@ static void talk_free(struct talk *f)
 	bytes_free(&f->out);
 }
 
+/* ---- tunnels ----------------------------------------------------------------------------- */
+
+static uint32_t mix(uint64_t x)
+{
+	x ^= x >> 33, x *= 0xff51afd7ed558ccdull, x ^= x >> 33, x *= 0xc4ceb9fe1a85ec53ull;
+	return (uint32_t)(x >> 32);
+}
+
+/* Even turns are the client's, odd ones the server's. */
+static uint32_t turns(uint32_t key)
+{
+	return 2 * (1 + mix(key) % 6);
+}
+
+static uint32_t turn_len(uint32_t key, uint32_t turn)
+{
+	uint32_t r = mix(key * 131ull + turn);
+
+	return 1 + (r % 4 ? (r >> 2) % 600 : (r >> 2) % 60000);
+}
+
+static void turn_say(struct talk *f)
+{
+	add_pattern(&f->out, 0, turn_len(f->key, f->turn), f->key + f->turn);
+	f->turn++;
+}
+
+/* Is the other one's turn here? 1: as planned, -1: not as planned. */
+static int turn_hear(struct talk *f)
+{
+	uint32_t len = turn_len(f->key, f->turn);
+	struct bytes want = {0};
+	bool same;
+
+	if (f->in.len - f->in_at < len)
+		return 0;
+	add_pattern(&want, 0, len, f->key + f->turn);
+	same = memcmp(want.p, f->in.p + f->in_at, len) == 0;
+	bytes_free(&want);
+	f->in_at += len;
+	f->turn++;
+	return same ? 1 : -1;
+}
+
 /* ---- server ------------------------------------------------------------------------------ */
 
 static struct str field(const struct http1_head *h, const char *name)
@@ -166,6 +210,33 @@ static bool body_arrived(const struct talk *f, size_t at, struct http1_head *hea
 	return true;
 }
 
+/* One turn of a tunnel: the client's is answered. */
+static bool serve_turn(struct server *s, struct talk *f)
+{
+	int heard = f->turn < turns(f->key) ? turn_hear(f) : 0;
+
+	if (heard == 0)
+		return false;
+	s->bad += heard < 0;
+	turn_say(f);
+	if (f->turn == turns(f->key) && f->key % 2)
+		f->fin = true;
+	if (world_chance(s->host.world, s->chaos.cut_ppm)) {
+		talk_write(&s->host, f);
+		talk_close(&s->host, f, true);
+	}
+	return f->conn != NULL;
+}
+
+static void switch_protocols(struct talk *f, uint32_t key)
+{
+	add_text(&f->out, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
+	                  "Upgrade: websocket\r\n\r\n");
+	f->tunnel = true;
+	f->key = key;
+	f->turn = 0;
+}
+
 /* Answer one request if it is whole. */
 static bool serve_one(struct server *s, struct talk *f)
 {
@@ -176,6 +247,8 @@ static bool serve_one(struct server *s, struct talk *f)
 	char text[128];
 	struct str up;
 
+	if (f->tunnel)
+		return serve_turn(s, f);
 	if (f->in_at == f->in.len || f->fin)
 		return false;
 	if (http1_parse_request((char *)f->in.p + f->in_at, f->in.len - f->in_at, r, &head_len) !=
@@ -201,7 +274,10 @@ static bool serve_one(struct server *s, struct talk *f)
 		talk_close(&s->host, f, true);
 		return false;
 	}
-	respond(s, f, &p, r->is_head);
+	if (r->head.upgrade)
+		switch_protocols(f, p.key);
+	else
+		respond(s, f, &p, r->is_head);
 	return f->conn != NULL;
 }
 
@@ -257,12 +333,6 @@ void server_free(struct server *s)
 
 /* ---- client ------------------------------------------------------------------------------ */
 
-static uint32_t mix(uint64_t x)
-{
-	x ^= x >> 33, x *= 0xff51afd7ed558ccdull, x ^= x >> 33, x *= 0xc4ceb9fe1a85ec53ull;
-	return (uint32_t)(x >> 32);
-}
-
 static struct plan plan_of(const struct client *c, uint32_t i)
 {
 	uint32_t r = mix(c->seed + i * 1000003ull), q = mix(c->seed * 7 + i);
@@ -272,6 +342,8 @@ static struct plan plan_of(const struct client *c, uint32_t i)
 	p.len = (r >> 6 & 3) ? q % 600 : q % c->max_len;
 	if (i + 1 == c->n && (r >> 10 & 3) == 0)
 		p.framing = 'e';
+	if (i + 1 == c->n && c->tunnel)
+		p.method = 'T';
 	if (p.method == 'P') {
 		p.up_framing = r >> 12 & 1 ? 'c' : 'l';
 		p.up_len = (r >> 13 & 3) ? mix(q) % 600 : mix(q) % c->max_len;
@@ -286,9 +358,9 @@ static void ask(struct client *c, uint32_t i)
 	char text[512];
 
 	snprintf(text, sizeof(text), "%s /p/%c/%u/%u%s HTTP/1.1\r\nHost: sim.example:8080\r\n",
-	         p.method == 'G'   ? "GET"
-	         : p.method == 'H' ? "HEAD"
-	                           : "POST",
+	         p.method == 'H'   ? "HEAD"
+	         : p.method == 'P' ? "POST"
+	                           : "GET",
 	         p.framing, p.len, p.key, p.key % 5 ? "" : "?q=1&x");
 	add_text(o, text);
 	for (uint32_t k = 0; k < p.key % 4; k++) {
@@ -304,6 +376,8 @@ static void ask(struct client *c, uint32_t i)
 			snprintf(text, sizeof(text), "Transfer-Encoding: chunked\r\n");
 		add_text(o, text);
 	}
+	if (p.method == 'T')
+		add_text(o, "Connection: upgrade\r\nUpgrade: websocket\r\n");
 	add_text(o, "\r\n");
 	if (p.method == 'P')
 		body_encode(o, p.up_framing, p.up_len, p.key + 1);
@@ -339,6 +413,37 @@ static void judge(struct clients *all, struct client *c, const struct plan *p, c
 	bytes_free(&want);
 }
 
+/* The tunnel's turns, until both sides have closed. */
+static bool take_turn(struct clients *all, struct client *c)
+{
+	struct talk *f = &c->flow;
+
+	if (f->turn < turns(f->key)) {
+		int heard = turn_hear(f);
+
+		if (heard < 0)
+			wrong(all, c, "a turn in a tunnel differs");
+		if (heard && f->turn < turns(f->key))
+			turn_say(f);
+		return heard;
+	}
+	f->fin |= f->key % 2 == 0 || f->eof;
+	if (f->eof)
+		c->done++;
+	return false;
+}
+
+static bool begin_tunnel(struct client *c, const struct plan *p, size_t head_len)
+{
+	struct talk *f = &c->flow;
+
+	f->in_at += head_len;
+	f->tunnel = true;
+	f->key = p->key;
+	turn_say(f);
+	return true;
+}
+
 /* Take one whole response. */
 static bool take_one(struct clients *all, struct client *c)
 {
@@ -347,7 +452,11 @@ static bool take_one(struct clients *all, struct client *c)
 	struct plan p = plan_of(c, c->done);
 	size_t head_len, body_len;
 
-	if (c->done == c->sent || f->in_at == f->in.len)
+	if (c->done == c->sent)
+		return false;
+	if (f->tunnel)
+		return take_turn(all, c);
+	if (f->in_at == f->in.len)
 		return false;
 	switch (http1_parse_response((char *)f->in.p + f->in_at, f->in.len - f->in_at,
 	                             p.method == 'H', &all->response, &head_len)) {
@@ -355,6 +464,8 @@ static bool take_one(struct clients *all, struct client *c)
 	case HTTP1_BAD: wrong(all, c, "malformed response"); return false;
 	default: return false;
 	}
+	if (h->status == 101)
+		return begin_tunnel(c, &p, head_len);
 	if (h->framing == HTTP1_BODY_CLOSE) {
 		if (!f->eof)
 			return false;
@@ -380,13 +491,13 @@ static void client_news(struct clients *all, struct client *c, uint32_t ev)
 		;
 	while (c->sent < c->n && c->sent - c->done < c->depth && !f->eof)
 		ask(c, c->sent++);
-	if (c->abandon && c->done > c->n / 2) {
+	if ((c->abandon && c->done > c->n / 2) || (c->quits && f->in.len >= c->quits)) {
 		talk_close(h, f, true);
 		c->failed = true;
 		return;
 	}
 	talk_write(h, f);
-	if (c->done == c->n || f->eof || (ev & TCP_EV_CLOSED)) {
+	if (c->done == c->n || (f->eof && !f->tunnel) || (ev & TCP_EV_CLOSED)) {
 		c->failed = c->done < c->n;
 		talk_close(h, f, false);
 	}

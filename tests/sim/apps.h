@@ -21,7 +21,7 @@ void bytes_add(struct bytes *b, const void *p, size_t len);
 void bytes_free(struct bytes *b);
 
 struct plan {
-	char method; /* 'G', 'H', 'P' */
+	char method; /* 'G', 'H', 'P', 'T': asks for a tunnel */
 	char framing;
 	char up_framing;
 	uint32_t len, up_len, key;
@@ -36,6 +36,8 @@ struct talk {
 	struct bytes in, out;
 	size_t in_at, out_at;
 	bool eof, fin; /* fin: shut down when everything is out */
+	bool tunnel;   /* turns of bytes of `key`, the client's first */
+	uint32_t key, turn;
 };
 
 struct apps_chaos {
@@ -52,7 +54,7 @@ struct server {
 	struct talk *flows[512];
 	uint32_t n_flows;
 	uint64_t requests;
-	uint64_t bad; /* request bodies that were not what the client sent */
+	uint64_t bad; /* request bodies, or turns in tunnels, that were not what the client sent */
 	struct http1_request request;
 };
 
@@ -60,6 +62,8 @@ struct client {
 	struct talk flow;
 	uint64_t seed;  /* of its plans */
 	uint32_t n;     /* requests to make */
+	bool tunnel;    /* the last one becomes a tunnel */
+	uint32_t quits; /* resets after so many bytes; 0: does not */
 	uint32_t depth; /* pipelined at most */
 	uint32_t max_len;
 	uint32_t sent, done;

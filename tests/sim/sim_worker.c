@@ -15,6 +15,8 @@
  *   sim_worker MODE FIRST COUNT    run the seeds FIRST .. FIRST + COUNT - 1
  *   sim_worker MODE SEED           run one and say what it was like
  *
+ *   sim_worker MODE SEED COUNT requests    without tunnels and quitters, as it was before there were any
+ *
  * MODE: proxy, splice (long bodies and tunnels), early (whatever can be spliced).
  */
 #include "apps.h"
@@ -39,6 +41,7 @@ struct scene {
 };
 
 static const char *mode = "proxy";
+static bool tunnels = true;
 static uint64_t seed_now;
 static uint64_t splices;
 
@@ -100,6 +103,9 @@ static void make_clients(struct scene *s)
 		k->depth = 1 + world_random(w, 4) * world_random(w, 3);
 		k->max_len = world_chance(w, 150000) ? 300000 : 20000;
 		k->abandon = world_chance(w, s->chaos.abandon_ppm);
+		k->tunnel = tunnels && k->seed % 3 == 0;
+		if (tunnels && s->chaotic && k->seed % 7 == 0)
+			k->quits = 1 + (uint32_t)k->seed / 7 % 100000;
 	}
 }
 
@@ -267,7 +273,7 @@ static void describe(const struct scene *s)
 {
 	printf("seed %llu: %u workers, %u clients, %u requests, loss %u ppm, %s; "
 	       "%llu frames, %llu retransmissions, %llu copies, %llu retries, %llu splices of "
-	       "%llu bytes, %.1f s simulated\n",
+	       "%llu bytes, %llu tunnels, %.1f s simulated\n",
 	       (unsigned long long)seed_now, s->weir.n, s->clients.n, requests_done(s),
 	       s->world.wire.loss_ppm, s->chaotic ? "chaotic servers" : "orderly servers",
 	       (unsigned long long)s->world.frames,
@@ -276,6 +282,7 @@ static void describe(const struct scene *s)
 	       (unsigned long long)weir_counter(&s->weir, COUNT_HTTP_RETRIES),
 	       (unsigned long long)weir_counter(&s->weir, COUNT_SPLICES_BEGUN),
 	       (unsigned long long)weir_counter(&s->weir, COUNT_SPLICE_BYTES),
+	       (unsigned long long)weir_counter(&s->weir, COUNT_HTTP_TUNNELS),
 	       (double)s->world.now_us / 1e6);
 }
 
@@ -306,6 +313,7 @@ int main(int argc, char **argv)
 	uint64_t count = argc > 3 ? strtoull(argv[3], NULL, 0) : 1;
 
 	mode = argc > 1 ? argv[1] : mode;
+	tunnels = argc <= 4;
 	for (uint64_t i = 0; i < count; i++)
 		run_seed(first + i, argc <= 3);
 	if (argc > 3)

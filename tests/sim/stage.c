@@ -229,7 +229,7 @@ int stage_tear_down(void **state)
 	hang_up(&st.v1);
 	hang_up(&st.v2);
 	worker_drain(st.w, true, st.world.now_us);
-	for (int i = 0; i < 200 && stage_count(COUNT_TCP_CONNS); i++)
+	for (int i = 0; i < 200 && (stage_count(COUNT_TCP_CONNS) || weir_flows(&st.weir)); i++)
 		stage_pass(60 * SECOND);
 	bad = weir_books(&st.weir);
 	if (bad)

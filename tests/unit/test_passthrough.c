@@ -772,7 +772,7 @@ static void survives_an_empty_pool(void **state)
 
 #define TLS_TEST(f) cmocka_unit_test_setup_teardown(f, set_up, stage_tear_down)
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		TLS_TEST(passes_bytes_both_ways),
@@ -809,5 +809,6 @@ int main(void)
 		TLS_TEST(survives_an_empty_pool),
 	};
 
+	stage_mode = weir_mode_of(argc > 1 ? argv[1] : "proxy");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

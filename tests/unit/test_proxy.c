@@ -765,7 +765,7 @@ static void looks_only_inside_a_frame(void **state)
 		}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		STAGE_TEST(passes_on),
@@ -810,5 +810,6 @@ int main(void)
 		STAGE_TEST(looks_only_inside_a_frame),
 	};
 
+	stage_mode = weir_mode_of(argc > 1 ? argv[1] : "proxy");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -224,7 +224,7 @@ static void keeps_small_pieces_together(void **state)
 	free(body);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		STAGE_TEST(queues_and_overflows),
@@ -237,5 +237,6 @@ int main(void)
 		STAGE_TEST(keeps_small_pieces_together),
 	};
 
+	stage_mode = weir_mode_of(argc > 1 ? argv[1] : "proxy");
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
