@@ -70,8 +70,7 @@ static void count_out(struct worker *w, struct flow *f)
 	if (e->epoch == f->endpoint.epoch) {
 		e->active--;
 		e->conns--;
-		if (w->endpoints[f->endpoint.index].wait_first)
-			w->has_room = true;
+		upstream_freed(w, f->endpoint);
 	}
 }
 

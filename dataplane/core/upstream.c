@@ -298,13 +298,37 @@ static void serve_queue(struct worker *w, struct endpoint_state *e)
 	}
 }
 
-void upstream_serve(struct worker *w)
+/* Not at once: flows end in the middle of packets, and what is begun here may end others. */
+void upstream_freed(struct worker *w, struct slot endpoint)
 {
-	w->has_room = false;
-	for (uint32_t i = 0; i < w->stats.n_endpoints; i++)
-		if (w->endpoints[i].wait_first &&
-		    w->stats.endpoints[i].conns < w->node->limits.upstream_conns)
-			serve_queue(w, &w->endpoints[i]);
+	struct endpoint_state *e = &w->endpoints[endpoint.index];
+
+	if (e->epoch != endpoint.epoch || !e->wait_first || e->freed)
+		return;
+	e->freed = true;
+	e->next_freed = w->freed;
+	w->freed = endpoint.index + 1;
+}
+
+static bool has_room(struct worker *w, uint32_t index)
+{
+	return w->stats.endpoints[index].conns < w->node->limits.upstream_conns;
+}
+
+bool upstream_turn(struct worker *w)
+{
+	bool any = w->freed != 0;
+
+	while (w->freed) {
+		uint32_t index = w->freed - 1;
+		struct endpoint_state *e = &w->endpoints[index];
+
+		w->freed = e->next_freed;
+		e->freed = false;
+		while (e->wait_first && has_room(w, index))
+			serve_queue(w, e);
+	}
+	return any;
 }
 
 void upstream_put(struct worker *w, struct upstream *u, bool reusable)

@@ -479,9 +479,8 @@ bool worker_turn(struct worker *w, uint64_t now_us, uint64_t unix_s)
 		look_at_pool(w);
 	timer_turn(&w->wheel, now_us, timer_due, w);
 	w->busy |= l4_turn(w);
+	w->busy |= upstream_turn(w);
 	w->busy |= offload_turn(&w->offload, now_us);
-	if (w->has_room)
-		upstream_serve(w);
 	while ((c = tcp_next_ready(w->tcp, &events))) {
 		w->busy = true;
 		tell(w, c, events);

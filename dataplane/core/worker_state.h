@@ -136,6 +136,8 @@ struct endpoint_state {
 	uint32_t n_waiting;
 	struct upstream *idle; /* last used first */
 	struct session *wait_first, **wait_last;
+	uint32_t next_freed; /* index + 1: in worker.freed */
+	bool freed;          /* a flow has made room for who waits */
 	/* of flows: */
 	uint32_t unanswered; /* opened since it answered last */
 	bool dead;           /* it has not answered for times.dead_endpoint */
@@ -156,7 +158,6 @@ struct worker {
 	uint32_t id, n_workers;
 	bool draining;
 	bool picks_up;            /* a listener takes up connections in their middle */
-	bool has_room;            /* a flow has ended: who waits for a connection may have one */
 	bool busy;                /* something was done in this turn */
 	uint64_t now_us, unix_s;  /* of this turn */
 	uint64_t look_at_pool_us; /* when to ask again whether buffers are scarce */
@@ -167,6 +168,7 @@ struct worker {
 	struct subset_state *subsets;     /* indexed by slot */
 	struct endpoint_state *endpoints; /* indexed by slot */
 	struct balance_env balance;
+	uint32_t freed; /* endpoints where a flow has made room, index + 1 of the first; 0: none */
 	struct session *sessions; /* all */
 	struct slab session_slab, exchange_slab, upstream_slab;
 	struct flow_table flows;
@@ -274,8 +276,10 @@ void upstream_put(struct worker *w, struct upstream *u, bool reusable);
 void upstream_abort(struct worker *w, struct upstream *u);
 void upstream_event(struct worker *w, struct upstream *u, uint32_t events);
 void upstream_timer(struct worker *w, struct upstream *u);
-/** Connections that are not ours have gone: let those have one who wait. */
-void upstream_serve(struct worker *w);
+/** A flow to the endpoint, which counts as a connection to it, is over: who waits is served in upstream_turn(). */
+void upstream_freed(struct worker *w, struct slot endpoint);
+/** Once a turn. True: something was done. */
+bool upstream_turn(struct worker *w);
 /** Leave the queue of an endpoint. */
 void upstream_unqueue(struct worker *w, struct session *s);
 struct endpoint_state *upstream_state(struct worker *w, struct slot slot);
