@@ -302,22 +302,23 @@ static void follow(struct worker *w, struct flow *f, struct flow *old, struct pk
 }
 
 /* Our side towards the endpoint; DROP_COUNT: done. */
-static enum drop reach(struct worker *w, struct flow *f, const struct endpoint *ep, struct pkt *p)
+static enum drop reach(struct worker *w, struct flow *f, const struct flow_choice *to,
+                       struct pkt *p)
 {
 	struct flow_side *s = &f->side[FLOW_SERVER];
-	const struct ip_addr *src = upstream_source(w, &ep->addr);
+	const struct ip_addr *src = upstream_source(w, &to->addr);
 	struct flow *resting;
 
 	if (!src)
 		return DROP_FLOW_NO_ENDPOINT;
-	memcpy(s->peer, ep->addr.b, sizeof(s->peer));
-	s->rport = ep->port;
+	memcpy(s->peer, to->addr.b, sizeof(s->peer));
+	s->rport = to->port;
 	s->local = (uint16_t)net_own_number(w->net, src);
-	if (!net_path_fill(w->net, &s->path, src, &ep->addr))
+	if (!net_path_fill(w->net, &s->path, src, &to->addr))
 		return DROP_FLOW_SEND;
 	if (f->flags & FLOW_F_ONE_WAY)
 		return DROP_COUNT;
-	if (!choose_port(w, f, src, &ep->addr, &resting)) {
+	if (!choose_port(w, f, src, &to->addr, &resting)) {
 		worker_count(w, COUNT_TCP_NO_PORT);
 		return DROP_FLOW_NO_PORT;
 	}
@@ -363,28 +364,41 @@ void l4_make_room(struct worker *w)
 	l4_end(w, victim);
 }
 
-static void fill(struct worker *w, struct flow *f, const struct dest *d, const struct pkt *p)
+static struct flow_choice choice_of(struct worker *w, const struct dest *d,
+                                    const struct endpoint *ep, bool udp)
+{
+	uint64_t idle_us = d->subset->idle_timeout_us;
+
+	if (!idle_us)
+		idle_us = udp ? w->node->times.udp_idle_us : w->node->times.flow_idle_us;
+	return (struct flow_choice){.addr = ep->addr,
+	                            .port = ep->port,
+	                            .mode = d->subset->mode,
+	                            .idle = flow_idle(&w->flows, idle_us),
+	                            .endpoint = ep->slot,
+	                            .dest = d->stats};
+}
+
+static void fill(struct flow *f, const struct flow_choice *to, const struct pkt *p)
 {
 	struct flow_side *s = &f->side[FLOW_CLIENT];
-	uint64_t idle_us = d->subset->idle_timeout_us;
 
 	memcpy(s->peer, p->src.b, sizeof(s->peer));
 	s->rport = p->sport;
 	s->lport = p->dport;
 	s->local = p->own;
-	f->mode = d->subset->mode;
+	f->mode = to->mode;
 	f->flags = f->mode == FORWARD_NAT ? 0 : FLOW_F_ONE_WAY;
 	if (p->kind == PKT_UDP)
 		f->flags |= FLOW_F_UDP;
-	if (!idle_us)
-		idle_us = flow_is_udp(f) ? w->node->times.udp_idle_us : w->node->times.flow_idle_us;
-	f->idle = flow_idle(&w->flows, idle_us);
-	f->dest = d->stats;
+	f->idle = to->idle;
+	f->dest = to->dest;
+	f->endpoint = to->endpoint;
 }
 
 /* The flow of a first packet; NULL: *end says why not, and nothing is left. */
-static struct flow *start(struct worker *w, const struct dest *d, const struct endpoint *ep,
-                          struct pkt *p, enum drop *end)
+static struct flow *start(struct worker *w, const struct flow_choice *to, struct pkt *p,
+                          enum drop *end)
 {
 	struct flow *f;
 
@@ -393,9 +407,8 @@ static struct flow *start(struct worker *w, const struct dest *d, const struct e
 	*end = DROP_FLOW_LIMIT;
 	if (!f)
 		return NULL;
-	fill(w, f, d, p);
-	f->endpoint = ep->slot;
-	*end = reach(w, f, ep, p);
+	fill(f, to, p);
+	*end = reach(w, f, to, p);
 	if (*end != DROP_COUNT ||
 	    !net_path_fill(w->net, &f->side[FLOW_CLIENT].path, &p->dst, &p->src)) {
 		flow_free(&w->flows, f);
@@ -405,11 +418,54 @@ static struct flow *start(struct worker *w, const struct dest *d, const struct e
 	flow_add(&w->flows, f, FLOW_CLIENT, p->hash);
 	if (!(f->flags & FLOW_F_ONE_WAY))
 		flow_add(&w->flows, f, FLOW_SERVER, hash_side(w, f, FLOW_SERVER));
-	upstream_state(w, ep->slot);
+	upstream_state(w, to->endpoint);
 	count_opened(w, f);
 	w->stats.counters[COUNT_FLOWS_HALF_OPEN] = w->flows.n_half_open;
 	return f;
 }
+
+/* ---- QUIC ------------------------------------------------------------------------------------ */
+
+/* A client of a known connection, from another address: it goes where it was, while that endpoint is there. */
+static bool find_quic(struct worker *w, const struct listener *l, const struct pkt *p,
+                      struct flow_choice *to)
+{
+	const struct flow_choice *known = NULL;
+
+	if (l->quic && !p->fragment)
+		known = quic_ids_find(&w->quic_ids, p->l4 + UDP_LEN, p->l4_len - (size_t)UDP_LEN,
+		                      p->dport);
+	if (!known || w->endpoints[known->endpoint.index].epoch != known->endpoint.epoch ||
+	    ip_is_v4(&known->addr) != ip_is_v4(&p->src))
+		return false;
+	*to = *known;
+	worker_count(w, COUNT_QUIC_MOVED);
+	return true;
+}
+
+/* Long headers have the ids in clear; they are there for the handshake only, so this is rare. */
+static void learn_quic(struct worker *w, const struct flow *f, const struct pkt *p)
+{
+	const struct flow_side *c = &f->side[FLOW_CLIENT], *s = &f->side[FLOW_SERVER];
+	int i = route_listener_of(w->snap, net_own(w->net, c->local), c->lport, true);
+	struct flow_choice to = {.addr = flow_peer(s),
+	                         .port = s->rport,
+	                         .mode = f->mode,
+	                         .idle = f->idle,
+	                         .endpoint = f->endpoint,
+	                         .dest = f->dest};
+
+	if (i >= 0 && w->snap->listeners[i].quic && !p->fragment)
+		quic_ids_learn(&w->quic_ids, p->l4 + UDP_LEN, p->l4_len - (size_t)UDP_LEN, c->lport,
+		               &to);
+}
+
+static bool has_long_header(const struct pkt *p)
+{
+	return p->l4_len > UDP_LEN && p->l4[UDP_LEN] & 0x80;
+}
+
+/* ---- the first packet ------------------------------------------------------------------------ */
 
 /* In the modes without state at the endpoint's side a connection may be taken up in its middle. */
 static bool may_begin(const struct l4_route *r, const struct pkt *p)
@@ -423,14 +479,25 @@ static bool may_begin(const struct l4_route *r, const struct pkt *p)
 	return s && s->mode != FORWARD_NAT && !(p->l4[TCP_FLAGS] & TCP_FLAG_SYN);
 }
 
+static bool find_endpoint(struct worker *w, const struct listener *l, const struct pkt *p,
+                          struct flow_choice *to)
+{
+	const struct balance_client c = {&p->src, &p->dst, p->sport, p->dport, p->kind == PKT_UDP};
+	const struct dest *d = l->l4 ? pick(w, l->l4->split, &c) : NULL;
+	const struct endpoint *ep = d && d->subset ? choose(w, d->subset, &c) : NULL;
+
+	if (!ep || !fits(w, d->subset, ep, p))
+		return false;
+	*to = choice_of(w, d, ep, c.udp);
+	return true;
+}
+
 enum drop l4_open(struct worker *w, struct pkt *p)
 {
 	bool udp = p->kind == PKT_UDP;
 	int i = route_listener_of(w->snap, &p->dst, p->dport, udp);
 	const struct listener *l = i < 0 ? NULL : &w->snap->listeners[i];
-	const struct balance_client c = {&p->src, &p->dst, p->sport, p->dport, udp};
-	const struct endpoint *ep;
-	const struct dest *d;
+	struct flow_choice to;
 	struct flow *f;
 	enum drop end;
 
@@ -440,11 +507,9 @@ enum drop l4_open(struct worker *w, struct pkt *p)
 		return DROP_COUNT;
 	if (w->draining)
 		return refuse(w, p, DROP_FLOW_DRAINING);
-	d = l->l4 ? pick(w, l->l4->split, &c) : NULL;
-	ep = d && d->subset ? choose(w, d->subset, &c) : NULL;
-	if (!ep || !fits(w, d->subset, ep, p))
+	if (!find_quic(w, l, p, &to) && !find_endpoint(w, l, p, &to))
 		return refuse(w, p, DROP_FLOW_NO_ENDPOINT);
-	f = start(w, d, ep, p, &end);
+	f = start(w, &to, p, &end);
 	if (!f)
 		return refuse(w, p, end);
 	return go_on(w, f, FLOW_CLIENT, p);
@@ -537,8 +602,11 @@ static void follow_tcp(struct worker *w, struct flow *f, enum flow_side_id from,
 	}
 }
 
-static void follow_udp(struct worker *w, struct flow *f, enum flow_side_id from)
+static void follow_udp(struct worker *w, struct flow *f, enum flow_side_id from,
+                       const struct pkt *p)
 {
+	if (from == FLOW_SERVER && has_long_header(p))
+		learn_quic(w, f, p);
 	/* one way: nobody answers through us, so the second packet has to do */
 	if (f->state == FLOW_HALF_OPEN &&
 	    (from == FLOW_SERVER || (f->flags & FLOW_F_ONE_WAY && f->side[from].bytes)))
@@ -587,7 +655,7 @@ static enum drop go_on(struct worker *w, struct flow *f, enum flow_side_id from,
 	if (p->fragment == PKT_FRAGMENT_FIRST)
 		fragment_first(&w->fragments, &w->flows, f, from, p);
 	if (flow_is_udp(f))
-		follow_udp(w, f, from);
+		follow_udp(w, f, from, p);
 	else if (is_news(f, p))
 		follow_tcp(w, f, from, p);
 	if (is_cut_off(w, f, from))

@@ -19,14 +19,15 @@
 #define RESET_AT_ONCE 64 /* connections; each is at most two frames in net_out() */
 #define HEAD_END      "\r\n\r\n"
 
-#define POOL_LOOK_US 1000 /* counting free buffers is slow: this often is enough */
-#define NEIGHS_MAX   4096 /* next hops and on-link endpoints of one worker */
+#define POOL_LOOK_US      1000 /* counting free buffers is slow: this often is enough */
+#define FLOWS_PER_QUIC_ID 4    /* places for connection ids are for that many fewer clients */
+#define NEIGHS_MAX        4096 /* next hops and on-link endpoints of one worker */
 
 /* How one block of memory is divided; every piece starts at a cache line. */
 struct layout {
 	size_t worker, net, tcp, sessions, exchanges, upstreams, splits, subsets, endpoints;
 	size_t dest_stats, endpoint_stats, gather_request, gather_response, scratch, offload;
-	size_t flows, fragments, splices, end;
+	size_t flows, fragments, quic_ids, splices, end;
 };
 
 static size_t place(size_t *at, size_t bytes)
@@ -75,6 +76,7 @@ static void divide(const struct node *node, struct layout *l)
 	l->scratch = place(&at, WORKER_SCRATCH_BYTES);
 	l->offload = place(&at, offload_bytes(offload_entries(node)));
 	l->flows = place(&at, lim->flows ? flow_bytes(lim->flows) : 0);
+	l->quic_ids = place(&at, quic_ids_bytes(lim->flows / FLOWS_PER_QUIC_ID));
 	l->fragments = place(&at, lim->flows ? fragment_bytes(lim->fragments) : 0);
 	l->splices = place(&at, slab_bytes(splices(lim), sizeof(struct splice)));
 	l->end = at;
@@ -152,6 +154,7 @@ static void start_flows(struct worker *w, uint8_t *m, const struct layout *l)
 		return;
 	slab_init(&w->splice_slab, m + l->splices, splices(lim), sizeof(struct splice));
 	flow_init(&w->flows, m + l->flows, &c, &key, w->now_us);
+	quic_ids_init(&w->quic_ids, m + l->quic_ids, lim->flows / FLOWS_PER_QUIC_ID, &key);
 	fragment_init(&w->fragments, m + l->fragments, lim->fragments, &key);
 	if (lim->fragments)
 		net_follow_fragments(w->net);

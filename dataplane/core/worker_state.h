@@ -31,6 +31,7 @@
 #include "http1.h"
 #include "offload.h"
 #include "pick.h"
+#include "quic_ids.h"
 #include "route.h"
 #include "slab.h"
 #include "tcp.h"
@@ -175,6 +176,7 @@ struct worker {
 	struct slab splice_slab;
 	struct splice *tunnels; /* splices without a session */
 	struct fragments fragments;
+	struct quic_ids quic_ids;
 	struct offload offload;
 	uint32_t next_port; /* source port search goes on from here, host order */
 	uint32_t next_source;

@@ -358,6 +358,57 @@ static void never_sends_a_zero_sum(void **state)
 	}
 }
 
+/* A datagram of QUIC: long header with these ids of 8 bytes, or a short one. */
+static enum drop quic(const char *src, uint16_t sport, uint16_t dport, const char *dcid,
+                      const char *scid)
+{
+	struct l4_packet_text p = {src, "10.0.0.2", sport, dport, IP_UDP, .len = 40};
+	uint8_t f[128], *q = f + 14 + 20 + 8;
+	uint16_t len = l4_rig_frame(&r, &p, f), was = csum_add(q, 40), sum;
+
+	memset(q, 0x40, 40);
+	memcpy(q + 1, dcid, 8);
+	if (scid) {
+		memcpy(q, "\xc0\0\0\0\1\x8", 6);
+		memcpy(q + 6, dcid, 8);
+		q[14] = 8;
+		memcpy(q + 15, scid, 8);
+	}
+	sum = csum_combine(csum_add(q, 40), (uint16_t)~was, 0);
+	tcp_edit_adjust(f + 34 + UDP_CSUM, sum);
+	return l4_rig_receive(&r, f, len);
+}
+
+static void follows_quic_clients(void **state)
+{
+	uint16_t our;
+
+	(void)state;
+	r.listeners[1].quic = true;
+	l4_rig_start(&r);
+	for (uint16_t i = 0; i < 9; i++) /* the tenth goes to b */
+		L4_IN(&r, "10.0.0.3", "10.0.0.2", (uint16_t)(100 + i), 53, IP_UDP, .len = 5);
+	quic("10.0.0.1", 5000, 53, "RandomId", "clientId");
+	our = sent("10.0.0.2", "10.0.0.12")->sport;
+	quic("10.0.0.12", 8080, our, "clientId", "serverId");
+	sent("10.0.0.2", "10.0.0.1");
+	/* a NAT gives the client another port, then another address: a would be next */
+	quic("10.0.0.1", 5001, 53, "serverId", NULL);
+	assert_int_not_equal(sent("10.0.0.2", "10.0.0.12")->sport, our);
+	quic("10.0.0.9", 77, 53, "serverId", NULL);
+	sent("10.0.0.2", "10.0.0.12");
+	assert_int_equal(l4_rig_count(&r, COUNT_QUIC_MOVED), 2);
+	/* nobody's id, and too short for one */
+	quic("10.0.0.9", 78, 53, "otherId!", NULL);
+	sent("10.0.0.2", "10.0.0.11");
+	assert_int_equal(L4_IN(&r, "10.0.0.9", "10.0.0.2", 79, 53, IP_UDP, .len = 1), DROP_FLOW_IN);
+	assert_int_equal(L4_IN(&r, "10.0.0.9", "10.0.0.2", 80, 53, IP_UDP, .len = 0), DROP_FLOW_IN);
+	/* the endpoint is gone, and its place in the tables is another's */
+	r.w->endpoints[1].epoch++;
+	quic("10.0.0.9", 81, 53, "serverId", NULL);
+	sent("10.0.0.2", "10.0.0.11");
+}
+
 static void no_listener(void **state)
 {
 	const struct l4_sent *s;
@@ -678,6 +729,7 @@ int main(void)
 		L4_TEST(clamps_mss),
 		L4_TEST(forwards_udp),
 		L4_TEST(never_sends_a_zero_sum),
+		L4_TEST(follows_quic_clients),
 		L4_TEST(no_listener),
 		L4_TEST(errors_are_bounded),
 		L4_TEST(draining),
