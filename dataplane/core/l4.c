@@ -129,14 +129,22 @@ void l4_end(struct worker *w, struct flow *f)
 	w->stats.counters[COUNT_FLOWS_HALF_OPEN] = w->flows.n_half_open;
 }
 
+static uint64_t is_splice(const struct flow *f)
+{
+	return f->flags & FLOW_F_SPLICE ? 1 : 0;
+}
+
 static void become(struct worker *w, struct flow *f, enum flow_state state)
 {
 	if (f->state == state)
 		return;
-	if (f->state == FLOW_CLOSED)
+	if (f->state == FLOW_CLOSED) {
 		worker_uncount(w, COUNT_FLOWS_RESTING);
+		w->stats.counters[COUNT_SPLICES] += is_splice(f);
+	}
 	if (state == FLOW_CLOSED) {
 		worker_count(w, COUNT_FLOWS_RESTING);
+		w->stats.counters[COUNT_SPLICES] -= is_splice(f);
 		count_out(w, f);
 	}
 	if (state != FLOW_ESTABLISHED)

@@ -279,7 +279,8 @@ static void release(struct worker *w, struct splice *sp)
 	bufq_clear(&sp->held[1]);
 	f->splice = 0;
 	f->flags &= (uint8_t)~FLOW_F_SPLICE;
-	worker_uncount(w, COUNT_SPLICES);
+	if (f->state != FLOW_CLOSED) /* else it is none any more */
+		worker_uncount(w, COUNT_SPLICES);
 	slab_put(&w->splice_slab, sp);
 }
 

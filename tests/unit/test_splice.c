@@ -436,6 +436,8 @@ static void tunnel_needs_no_session(void **state)
 	stage_shut(stage_v1(0));
 	assert_int_equal(c->why, TCP_WHY_FINISHED);
 	assert_int_equal(stage_count(COUNT_FLOWS), 0);
+	assert_int_equal(stage_count(COUNT_SPLICES), 0); /* its ports rest */
+	assert_int_equal(st.w->flows.slab.used, 1);
 	assert_int_equal(st.w->stats.endpoints[0].conns, 0);
 }
 
