@@ -650,6 +650,7 @@ uint64_t dataplane_clients(void)
 	uint64_t n = 0;
 
 	for (uint32_t w = 0; w < dataplane_workers(); w++)
-		n += dataplane_stats(w)->counters[COUNT_HTTP_CLIENTS];
+		n += dataplane_stats(w)->counters[COUNT_HTTP_CLIENTS] +
+		     dataplane_stats(w)->counters[COUNT_FLOWS];
 	return n;
 }

@@ -97,7 +97,7 @@ void dataplane_drain(void);
 /** Accept again after dataplane_drain(). */
 void dataplane_undrain(void);
 bool dataplane_draining(void);
-/** Client connections still open, over all workers. */
+/** Client connections still open, flows among them, over all workers. */
 uint64_t dataplane_clients(void);
 
 /** Stop the workers, reset what is still open, free ports and memory. */
