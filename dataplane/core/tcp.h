@@ -183,8 +183,8 @@ struct tcp_conn *tcp_connect(struct tcp_stack *s, const struct tcp_peer *peer, u
  * @param first  bytes of our own that are sent before the first one that waits in like's receive queue
  */
 struct tcp_conn *tcp_connect_like(struct tcp_stack *s, const struct tcp_peer *peer,
-                                  const struct tcp_conn *like, uint32_t first,
-                                  uint64_t timeout_us, uint64_t now_us);
+                                  const struct tcp_conn *like, uint32_t first, uint64_t timeout_us,
+                                  uint64_t now_us);
 
 /** May a new connection use this 4-tuple? True also when ours is in TIME_WAIT and may be reused. */
 bool tcp_port_free(struct tcp_stack *s, const struct tcp_peer *peer);

@@ -90,12 +90,13 @@ size_t worker_bytes(const struct node *node)
 	return l.end;
 }
 
+/* One of layer 4 has its connections forwarded before TCP sees them; here it has none. */
 static int listening(void *arg, const struct ip_addr *addr, be16_t port)
 {
 	const struct worker *w = arg;
 	int i = route_listener(w->snap, addr, port);
 
-	if (i < 0)
+	if (i < 0 || (w->snap->listeners[i].kind == LISTENER_TCP && !w->snap->listeners[i].stream))
 		return TCP_LISTEN_NONE;
 	return w->draining ? TCP_LISTEN_DRAIN : i;
 }

@@ -246,10 +246,9 @@ uint32_t weir_flows(const struct weir *x)
 static const char *gauges(const struct weir *x)
 {
 	static const enum counter zero[] = {
-		COUNT_TCP_CONNS,    COUNT_TCP_TIME_WAIT,  COUNT_HTTP_ACTIVE,
-		COUNT_HTTP_CLIENTS, COUNT_UPSTREAM_CONNS, COUNT_UPSTREAM_IDLE,
-		COUNT_PASS_ACTIVE,  COUNT_SPLICES,        COUNT_FLOWS,
-		COUNT_FLOWS_RESTING};
+		COUNT_TCP_CONNS,      COUNT_TCP_TIME_WAIT, COUNT_HTTP_ACTIVE, COUNT_HTTP_CLIENTS,
+		COUNT_UPSTREAM_CONNS, COUNT_UPSTREAM_IDLE, COUNT_PASS_ACTIVE, COUNT_SPLICES,
+		COUNT_FLOWS,          COUNT_FLOWS_RESTING};
 
 	for (size_t i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
 		if (weir_counter(x, zero[i]))

@@ -102,7 +102,8 @@ static void avoided_when_there_is_another(void **state)
 		struct subset s = subset_of(policies[p], (const uint32_t[N]){5, 1, 1});
 
 		for (int i = 0; i < 1000; i++)
-			assert_ptr_not_equal(balance_pick(&env, &s, &endpoints[0], NULL), &endpoints[0]);
+			assert_ptr_not_equal(balance_pick(&env, &s, &endpoints[0], NULL),
+			                     &endpoints[0]);
 		s.n_endpoints = 1;
 		assert_ptr_equal(balance_pick(&env, &s, &endpoints[0], NULL), &endpoints[0]);
 		s.n_endpoints = 0;

@@ -432,6 +432,19 @@ static void no_listener(void **state)
 	assert_int_equal(sent("10.0.0.2", "10.0.0.1")->flags, R | A);
 }
 
+/* No room for flows at all: nobody takes a connection of layer 4 for one of HTTP. */
+static void without_flows(void **state)
+{
+	(void)state;
+	r.node.limits.flows = 0;
+	l4_rig_start(&r);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = S),
+	                 DROP_TCP_NO_LISTENER);
+	assert_int_equal(sent("10.0.0.2", "10.0.0.1")->flags, R | A);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 53, IP_UDP, .len = 3),
+	                 DROP_UDP_NO_LISTENER);
+}
+
 static void errors_are_bounded(void **state)
 {
 	uint32_t told = 0;
@@ -731,6 +744,7 @@ int main(void)
 		L4_TEST(never_sends_a_zero_sum),
 		L4_TEST(follows_quic_clients),
 		L4_TEST(no_listener),
+		L4_TEST(without_flows),
 		L4_TEST(errors_are_bounded),
 		L4_TEST(draining),
 		L4_TEST(stays_through_reloads),
