@@ -190,6 +190,108 @@ static void gateway_fields(void **state)
 	docset_free(r.set);
 }
 
+#define L4_RULES                                                                         \
+	"  hosts: [a.b]\n"                                                               \
+	"  tls:\n"                                                                       \
+	"  - match: [{sniHosts: [a.b], port: 443, gateways: [g]}, {sni_hosts: [a.b]}]\n" \
+	"    route: [{destination: {host: c}, weight: 3}, {destination: {host: d}}]\n"   \
+	"  tcp:\n"                                                                       \
+	"  - match: [{port: 5432, gateways: [g, mesh]}]\n"                               \
+	"    route: [{destination: {host: c, port: {number: 1}}}]\n"
+
+static void l4_fields(void **state)
+{
+	struct read r = read_one(HEADING("VirtualService") L4_RULES);
+	const struct istio_virtual_service *vs = r.o->virtual_service;
+	const struct istio_tls_route *tls = &vs->tls.v[0];
+	const struct istio_tcp_route *tcp = &vs->tcp.v[0];
+
+	(void)state;
+	assert_int_equal(tls->match.n, 2);
+	assert_string_equal(tls->match.v[0].sni_hosts.v[0].s, "a.b");
+	assert_int_equal(tls->match.v[0].port.v, 443);
+	assert_string_equal(tls->match.v[0].gateways.v[0].s, "g");
+	assert_string_equal(tls->match.v[1].sni_hosts.v[0].s, "a.b");
+	assert_int_equal(tls->route.n, 2);
+	assert_int_equal(tls->route.v[0].weight.v, 3);
+	assert_string_equal(tls->route.v[1].destination->host.s, "d");
+	assert_int_equal(tls->at.line, 7);
+	assert_int_equal(tcp->match.v[0].port.v, 5432);
+	assert_string_equal(tcp->match.v[0].gateways.v[1].s, "mesh");
+	assert_int_equal(tcp->route.v[0].destination->port->number.v, 1);
+	docset_free(r.set);
+}
+
+#define L4_POLICY                                        \
+	"  host: a.b\n"                                  \
+	"  trafficPolicy:\n"                             \
+	"    proxyProtocol: {version: V2}\n"             \
+	"    connectionPool: {tcp: {idleTimeout: 2m}}\n" \
+	"    loadBalancer: {consistentHash: {useSourceIp: true, maglev: {tableSize: '251'}}}\n"
+
+static void l4_policy_fields(void **state)
+{
+	struct read r = read_one(HEADING("DestinationRule") L4_POLICY);
+	const struct istio_traffic_policy *p = r.o->destination_rule->traffic_policy;
+
+	(void)state;
+	assert_int_equal(p->proxy_protocol->version.v, ISTIO_PROXY_PROTOCOL_V2);
+	assert_int_equal(p->connection_pool->tcp->idle_timeout.us, 120000000);
+	assert_true(p->load_balancer->consistent_hash->use_source_ip.v);
+	assert_int_equal(p->load_balancer->consistent_hash->maglev->table_size.v, 251);
+	docset_free(r.set);
+}
+
+static void notes_are_read(void **state)
+{
+	static const struct {
+		const char *text;
+		bool good;
+		uint8_t mode;
+		uint16_t port;
+	} cases[] = {
+		{"nat", true, FORWARD_NAT, 0},
+		{"dsr", true, FORWARD_DSR, 0},
+		{"ipip", true, FORWARD_IPIP, 0},
+		{"gue", true, FORWARD_GUE, 6080},
+		{"gue:1", true, FORWARD_GUE, 1},
+		{"gue:65535", true, FORWARD_GUE, 65535},
+		{"gue:65536", false, 0, 0},
+		{"gue:0", false, 0, 0},
+		{"gue:", false, 0, 0},
+		{"gue:1x", false, 0, 0},
+		{"gue: 1", false, 0, 0},
+		{"GUE", false, 0, 0},
+		{"gue:99999999999", false, 0, 0},
+		{"", false, 0, 0},
+		{"dsr:1", false, 0, 0},
+		{"gue:-1", false, 0, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct istio_forward f;
+		bool good = istio_forward_parse(cases[i].text, &f);
+
+		assert_int_equal(good, cases[i].good);
+		if (!good)
+			continue;
+		assert_int_equal(f.mode, cases[i].mode);
+		assert_int_equal(f.gue_port, cases[i].port);
+	}
+	struct arena a = {0};
+	const char *words[8];
+
+	assert_int_equal(istio_words(&a, " h2 ,http/1.1\t,", words), 3);
+	assert_string_equal(words[0], "h2");
+	assert_string_equal(words[1], "http/1.1");
+	assert_string_equal(words[2], "");
+	assert_int_equal(istio_words(&a, "", words), 1);
+	assert_int_equal(istio_protocol("https"), ISTIO_PROTOCOL_TLS);
+	assert_int_equal(istio_protocol("udp "), ISTIO_PROTOCOL_UNKNOWN);
+	arena_fini(&a);
+}
+
 static void durations(void **state)
 {
 	static const struct {
@@ -312,6 +414,9 @@ int main(void)
 		cmocka_unit_test(destination_rule_fields),
 		cmocka_unit_test(service_entry_fields),
 		cmocka_unit_test(gateway_fields),
+		cmocka_unit_test(l4_fields),
+		cmocka_unit_test(l4_policy_fields),
+		cmocka_unit_test(notes_are_read),
 		cmocka_unit_test(durations),
 		cmocka_unit_test(references),
 		cmocka_unit_test(kinds_have_kubectls_names),
