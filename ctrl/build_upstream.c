@@ -396,6 +396,7 @@ static struct policy policy_of(const struct build_list *rules, const struct isti
 	return p;
 }
 
+/* What is said of the documents that make the subset is its own, not of whoever asks for it first. */
 static void set_policy(struct cluster *c, struct subset *out, const struct policy *p,
                        const struct build_list *rules, const struct istio_subset *sub)
 {
@@ -411,7 +412,7 @@ static void set_policy(struct cluster *c, struct subset *out, const struct polic
 		                              ? PROXY_PROTOCOL_V2
 		                              : PROXY_PROTOCOL_V1;
 	if (p->proxy && out->mode != FORWARD_NAT) /* of two documents: each alone is good */
-		diag_error(c->b->diags, c->at, "FORWARD_PROXY_PROTOCOL",
+		diag_error(&c->out->part.diags, p->proxy->at, "FORWARD_PROXY_PROTOCOL",
 		           "%s is to be reached by %s, which leaves packets as they are, and by "
 		           "the PROXY protocol; remove one from its DestinationRules",
 		           c->name, istio_forward_name(out->mode));
@@ -461,7 +462,7 @@ static void set_maglev(struct cluster *c, struct subset *out, const struct istio
 		return;
 	}
 	if (asked && size < c->n)
-		diag_warn(c->b->diags, asked->at, "MAGLEV_SIZE",
+		diag_warn(&c->out->part.diags, asked->at, "MAGLEV_SIZE",
 		          "%s has %u endpoints and a table of %u places, so some get nothing; "
 		          "give a tableSize 100 times as large, or leave it out",
 		          c->name, c->n, size);

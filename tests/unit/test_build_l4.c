@@ -335,6 +335,45 @@ static void a_rule_is_for_answers_of_one_kind(void **state)
 		"db", "weir.dev/forward.v1: dsr, weir.dev/forward.v2: ipip", SUBSETS));
 }
 
+#define TINY "  trafficPolicy: {loadBalancer: {consistentHash: {maglev: {tableSize: 2}}}}\n"
+#define THREE                                                                       \
+	OBJECT("ServiceEntry", "db")                                                \
+	"  hosts: [db.default.svc.cluster.local]\n"                                 \
+	"  ports: [{number: 5432, name: p, protocol: TCP}]\n  resolution: STATIC\n" \
+	"  endpoints: [{address: 10.0.0.1}, {address: 10.0.0.2}, {address: 10.0.0.3}]\n"
+#define TWO_PORTS            GATEWAY(SERVER("a", "1", "TCP", "'*'", "") SERVER("b", "2", "TCP", "'*'", ""))
+#define DR_NAMED(name, rest) OBJECT("DestinationRule", name) "  host: db\n" rest
+#define ON(name, port)       VS(name, "'*'", RULES("tcp", MATCH("{port: " port "}", "{host: db}")))
+
+/* What is said about a subset does not go with the document that asked for it first. */
+static void a_subset_is_spoken_of_as_long_as_it_is_there(void **state)
+{
+	(void)state;
+	build_warned(TWO_PORTS THREE DR("db", TINY) ON("a", "1") ON("b", "2"), "MAGLEV_SIZE");
+	struct snapshot *was = s;
+
+	diag_fini(&r.diags);
+	assert_true(docset_delete(r.docs, ISTIO_VIRTUAL_SERVICE, "default", "a"));
+	s = build_next(was, r.docs, &r.options, ++r.generation, &r.diags);
+	build_free(was);
+	assert_non_null(s);
+	assert_true(routing_said(&r, "MAGLEV_SIZE"));
+}
+
+/* Two documents, each good alone: the place is that of the setting, whoever asks. */
+static void what_two_rules_say_together_is_refused(void **state)
+{
+	static const char yaml[] = GATEWAY(SERVER("db", "5432", "TCP", "'*'", "")) DB NOTED(
+		"DestinationRule", "a", "weir.dev/forward: dsr") "  host: db\n" DR_NAMED("b", TELL)
+		TCP("db", "{host: db}");
+
+	(void)state;
+	build_refused(yaml, "FORWARD_PROXY_PROTOCOL");
+	for (uint32_t i = 0; i < r.diags.n; i++)
+		if (strcmp(r.diags.items[i].code, "FORWARD_PROXY_PROTOCOL") == 0)
+			assert_int_equal(r.diags.items[i].col, 34);
+}
+
 static void families_are_told_apart(void **state)
 {
 	(void)state;
@@ -423,6 +462,10 @@ int main(void)
 		cmocka_unit_test_setup_teardown(policies_of_connections, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_cannot_be_forwarded_so, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(a_rule_is_for_answers_of_one_kind, set_up,
+	                                        tear_down),
+		cmocka_unit_test_setup_teardown(a_subset_is_spoken_of_as_long_as_it_is_there,
+	                                        set_up, tear_down),
+		cmocka_unit_test_setup_teardown(what_two_rules_say_together_is_refused, set_up,
 	                                        tear_down),
 		cmocka_unit_test_setup_teardown(families_are_told_apart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(server_names_lead_to_rules, set_up, tear_down),
