@@ -21,6 +21,8 @@
 #   vm_start APPEND [-device intel-iommu ...]   boot with APPEND on the kernel's command line; wait until the guest answers
 #   guest COMMAND      run a line of bash in the guest: its output and its exit status
 #   vm_stop            power off
+#
+# VM_EDGE and VM_BACK name other models of QEMU's for the two cards, VM_MORE_PMDS drivers of DPDK for them.
 
 vm_dir=$LAB_BUILD/vm
 vm_pid=
@@ -72,9 +74,13 @@ vm_root() {
 	mkdir -p "$vm_root/usr/share/weir/drivers-cfg"
 	cp "$LAB_ROOT"/drivers-cfg/*.yaml "$vm_root/usr/share/weir/drivers-cfg/"
 	pmds=$(echo /usr/lib/x86_64-linux-gnu/dpdk/pmds-*)
-	for f in bus_pci bus_vdev mempool_ring net_e1000 net_vmxnet3 ${VM_MORE_PMDS:-}; do
+	for f in bus_pci bus_vdev mempool_ring net_e1000 net_virtio net_vmxnet3 ${VM_MORE_PMDS:-}; do
 		vm_take "$(compgen -G "$pmds/librte_$f.so.*" | sort | head -1)"
 		ln -sf "$(basename "$(compgen -G "$pmds/librte_$f.so.*" | sort | head -1)")" "$vm_root$pmds/librte_$f.so"
+	done
+	# One file each, as on a Debian: loaded by two paths, a bus of DPDK's would register twice.
+	for f in "$vm_root$pmds"/*.so.*; do
+		[ ! -e "$vm_root/lib/x86_64-linux-gnu/${f##*/}" ] || ln -sf "$pmds/${f##*/}" "$vm_root/lib/x86_64-linux-gnu/${f##*/}"
 	done
 	[ -z "${VM_MORE_PROGRAMS:-}" ] || vm_take $VM_MORE_PROGRAMS
 	for module in vfio vfio_iommu_type1 vfio_virqfd vfio-pci vfio-pci-core irqbypass vmxnet3; do
@@ -113,9 +119,9 @@ vm_start() {
 		-serial "file:$lab_dir/console.log" -chardev "socket,id=ctl,path=$lab_dir/guest.sock,server=on,wait=off" -serial chardev:ctl \
 		"$@" \
 		-netdev tap,id=edge,ifname=tap-edge,script=no,downscript=no,vnet_hdr=off \
-		-device e1000e,netdev=edge,bus=pcie.0,addr=3,mac=52:54:00:77:00:03 \
+		-device "${VM_EDGE:-e1000e},netdev=edge,bus=pcie.0,addr=3,mac=52:54:00:77:00:03" \
 		-netdev tap,id=back,ifname=tap-back,script=no,downscript=no,vnet_hdr=off \
-		-device vmxnet3,netdev=back,bus=pcie.0,addr=4,mac=52:54:00:77:00:04 \
+		-device "${VM_BACK:-vmxnet3},netdev=back,bus=pcie.0,addr=4,mac=52:54:00:77:00:04" \
 		-netdev hubport,id=own,hubid=7 -device vmxnet3,netdev=own,bus=pcie.0,addr=5,mac=52:54:00:77:00:05 \
 		>"$lab_dir/qemu.log" 2>&1 </dev/null &
 	vm_pid=$!
