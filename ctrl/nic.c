@@ -216,14 +216,12 @@ static uint32_t number_at(const struct tree_node *map, const char *part, const c
 	return (uint32_t)v;
 }
 
-static enum nic_level level_of(const char *name)
+static enum offload_level level_of(const char *name)
 {
-	static const char *const names[NIC_LEVELS] = {"none", "mark", "steer", "rewrite", "splice"};
-
-	for (int l = 0; name && l < NIC_LEVELS; l++)
-		if (strcmp(name, names[l]) == 0)
-			return (enum nic_level)l;
-	return NIC_NONE;
+	for (int l = 0; name && l < OFFLOAD_LEVELS; l++)
+		if (strcmp(name, offload_level_name((enum offload_level)l)) == 0)
+			return (enum offload_level)l;
+	return OFFLOAD_NONE;
 }
 
 static void take_traps(struct reader *r, struct nic *nic, const struct tree_node *list)

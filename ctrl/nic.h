@@ -13,22 +13,14 @@
 #include "arena.h"
 #include "diag.h"
 
+#include "weir/offload.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define NIC_NAMES_MAX 4  /* drivers of a family */
 #define NIC_RETAS_MAX 16 /* sizes that its hash tables may have */
-
-/* What the card can do for Weir, at best (docs/nic.md). */
-enum nic_level {
-	NIC_NONE,
-	NIC_MARK,
-	NIC_STEER,
-	NIC_REWRITE,
-	NIC_SPLICE,
-	NIC_LEVELS,
-};
 
 /* "mtu > 1460", "device has mprq_en=1": when a trap is one. field NULL: always, so nobody is warned. */
 struct nic_when {
@@ -52,8 +44,8 @@ struct nic {
 	uint32_t rx_descs, tx_descs;    /* to be set */
 	uint32_t key_bytes;             /* of the hash; 0: it has none, or does not say */
 	uint32_t retas[NIC_RETAS_MAX];
-	bool rss; /* the device spreads packets over workers itself */
-	enum nic_level level;
+	bool rss;                 /* the device spreads packets over workers itself */
+	enum offload_level level; /* that rules reach on the family at best */
 	const struct nic_trap *traps;
 };
 
@@ -63,11 +55,11 @@ struct nic_list {
 	struct nic *v;
 };
 
-/* A port as it is. What is 0 or NULL is not known. */
+/* A port as it is. What is 0 or NULL is not known, except the levels. */
 struct nic_port {
 	const char *name, *device, *driver, *steering;
-	const char *level; /* of offload, as found; what the node file allows is in allowed */
-	const char *allowed;
+	enum offload_level level;   /* as found; OFFLOAD_LEVELS: not asked */
+	enum offload_level allowed; /* by the node file */
 	uint32_t workers, rx_queues, tx_queues, rx_queues_max;
 	uint32_t rx_descs, tx_descs, mtu;
 	uint32_t key_bytes, reta_size;

@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const level_names[NIC_LEVELS] = {"none", "mark", "steer", "rewrite", "splice"};
-
 static struct where nowhere(void)
 {
 	return (struct where){0};
@@ -176,27 +174,18 @@ static void judge_descs(const struct nic *n, const struct nic_port *p, const cha
 	          key, advised);
 }
 
-static enum nic_level level_of(const char *name)
-{
-	for (int l = 0; l < NIC_LEVELS; l++)
-		if (strcmp(name, level_names[l]) == 0)
-			return (enum nic_level)l;
-	return NIC_LEVELS;
-}
-
 /* Less than the family can, though the node file allows it. More is no complaint. */
 static void judge_level(const struct nic *n, const struct nic_port *p, struct diag_list *diags)
 {
-	enum nic_level got = p->level ? level_of(p->level) : NIC_LEVELS;
-	enum nic_level allowed = p->allowed ? level_of(p->allowed) : NIC_LEVELS;
-	enum nic_level wanted = n->level < allowed ? n->level : allowed;
+	enum offload_level wanted = n->level < p->allowed ? n->level : p->allowed;
 
-	if (got == NIC_LEVELS || got >= wanted)
+	if (p->level >= wanted)
 		return;
 	diag_warn(diags, nowhere(), "NIC_OFFLOAD",
 	          "port %s: the card takes rules of level %s only, and %s cards take %s; weirctl "
 	          "offload says why, weir-nic facts %s what firmware and arguments it wants",
-	          p->name, p->level, n->family, level_names[wanted], n->family);
+	          p->name, offload_level_name(p->level), n->family, offload_level_name(wanted),
+	          n->family);
 }
 
 static void judge_traps(const struct nic *n, const struct nic_port *p, struct diag_list *diags)

@@ -30,6 +30,8 @@ static void judge_port(const struct nic_list *l, const struct node *node, uint32
 	                         .rx_descs = st.rx_descs,
 	                         .tx_descs = st.tx_descs,
 	                         .mtu = node->ports[i].mtu,
+	                         .level = (enum offload_level)st.offload,
+	                         .allowed = (enum offload_level)node->offload.level,
 	                         .key_bytes = st.rss_key_bytes,
 	                         .reta_size = st.reta_size};
 	nic_judge(nic, &port, diags);

@@ -380,6 +380,7 @@ void port_status(const struct port *p, struct port_status *out)
 	out->tx_descs = p->tx_descs;
 	out->reta_size = p->reta_found;
 	out->rss_key_bytes = p->key_found;
+	out->offload = OFFLOAD_LEVELS;
 	out->steering = steering_names[p->steering];
 	out->rx_csum = p->rx_csum;
 	out->tx_csum = p->tx_ip_csum && p->tx_tcp_csum;

@@ -728,6 +728,19 @@ spec: {{hosts: [{hosts(i)}], ports: [{{number: 80, name: http, protocol: HTTP}}]
         self.assertIn(trap[0], c.call("workers")["warnings"])
         self.assertIn(trap[0], self.log())
 
+    def offload_warnings(self, extra):
+        profiles = os.path.join(os.path.dirname(__file__), "../../drivers-cfg")
+        c = self.start(extra, WEIR_FAKE_DRIVER="mlx5_pci", WEIR_FAKE_LEVEL=1, WEIR_DRIVERS_CFG=profiles)
+        return [p["message"] for p in c.call("status")["problems"] if p["code"] == "NIC_OFFLOAD"]
+
+    def test_a_port_below_its_family(self):
+        said = self.offload_warnings("")
+        self.assertEqual(len(said), 1)
+        self.assertIn("rules of level mark only, and mlx5 cards take splice", said[0])
+
+    def test_a_port_below_its_family_as_the_node_file_wants_it(self):
+        self.assertEqual(self.offload_warnings("offload: {level: mark}\n"), [])
+
     def test_every_metric_is_on_the_page(self):
         self.start()
         families = self.check_exposition(self.page("/metrics")[1])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * Set by environment in a daemon built with it: WEIR_FAKE_DELAY_MS, WEIR_FAKE_REQUESTS (routed after
- * every publish), WEIR_FAKE_CLIENTS, WEIR_FAKE_WARNING (a sentence), WEIR_FAKE_DRIVER (of the ports).
+ * every publish), WEIR_FAKE_CLIENTS, WEIR_FAKE_WARNING (a sentence), WEIR_FAKE_DRIVER and WEIR_FAKE_LEVEL (of the ports).
  */
 #include "fake_dataplane.h"
 
@@ -218,6 +218,8 @@ bool dataplane_port(uint32_t i, struct port_status *out)
 		.rx_queues = 1,
 		.tx_queues = 1,
 		.steering = "single worker",
+		.offload = getenv("WEIR_FAKE_LEVEL") ? (uint8_t)env_number("WEIR_FAKE_LEVEL")
+	                                             : OFFLOAD_LEVELS,
 	};
 	return true;
 }

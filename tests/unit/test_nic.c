@@ -90,7 +90,7 @@ static void profiles_of_the_tree_are_good(void **state)
 	for (uint32_t i = 0; i < l.n; i++)
 		assert_ptr_equal(nic_find(&l, l.v[i].drivers[0]), &l.v[i]);
 	assert_string_equal(nic_find(&l, "mlx5_pci")->family, "mlx5");
-	assert_int_equal(nic_find(&l, "mlx5_pci")->level, NIC_SPLICE);
+	assert_int_equal(nic_find(&l, "mlx5_pci")->level, OFFLOAD_SPLICE);
 	assert_int_equal(nic_find(&l, "net_ice")->key_bytes, 52);
 	assert_null(nic_find(&l, "net_nothing"));
 	assert_null(nic_find(&l, NULL));
@@ -116,7 +116,7 @@ static void a_profile_is_read(void **state)
 	assert_int_equal(n->n_retas, 2);
 	assert_int_equal(n->retas[1], 512);
 	assert_true(n->rss);
-	assert_int_equal(n->level, NIC_REWRITE);
+	assert_int_equal(n->level, OFFLOAD_REWRITE);
 	assert_int_equal(n->n_traps, 3);
 	assert_string_equal(n->traps[0].todo, "mtu: 1460");
 	assert_null(n->traps[2].when.field);
@@ -218,6 +218,8 @@ static const struct nic_port as_advised = {
 	.mtu = 1400,
 	.key_bytes = 52,
 	.reta_size = 512,
+	.level = OFFLOAD_REWRITE,
+	.allowed = OFFLOAD_SPLICE,
 };
 
 /* The codes of what is said of a port, with blanks between them. */
@@ -251,7 +253,8 @@ static void a_port_as_advised_is_not_spoken_of(void **state)
 
 	(void)state;
 	assert_string_equal(judged(&p), "");
-	p = (struct nic_port){.name = "edge0"}; /* nothing is known of it */
+	p = (struct nic_port){.name = "edge0",
+	                      .level = OFFLOAD_LEVELS}; /* nothing is known of it */
 	assert_string_equal(judged(&p), "");
 }
 
@@ -306,15 +309,18 @@ static void offload_is_judged(void **state)
 	struct nic_port p = as_advised;
 
 	(void)state;
-	p.level = "steer";
+	p.level = OFFLOAD_STEER;
 	assert_string_equal(judged(&p), "NIC_OFFLOAD");
-	p.allowed = "steer";
+	p.allowed = OFFLOAD_STEER;
 	assert_string_equal(judged(&p), "");
-	p.allowed = "splice";
+	p.level = OFFLOAD_NONE;
 	assert_string_equal(judged(&p), "NIC_OFFLOAD");
-	p.level = "splice"; /* better than expected */
+	p.allowed = OFFLOAD_NONE;
 	assert_string_equal(judged(&p), "");
-	p.level = "some day";
+	p.allowed = OFFLOAD_SPLICE;
+	p.level = OFFLOAD_SPLICE; /* better than expected */
+	assert_string_equal(judged(&p), "");
+	p.level = OFFLOAD_LEVELS; /* nobody asked */
 	assert_string_equal(judged(&p), "");
 }
 
