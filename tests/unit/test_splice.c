@@ -6,6 +6,7 @@
 #include "net_state.h"
 #include "splice.h"
 #include "stage.h"
+#include "tcp_state.h"
 #include "test.h"
 
 #include <arpa/inet.h>
@@ -88,10 +89,27 @@ static void comes_back(void **state)
 	}
 	one_more(c);
 	assert_int_equal(st.v1.n, 1);
+	assert_int_equal(st.v1.host.counters[COUNT_TCP_RETRANSMITS],
+	                 0); /* its end was acknowledged */
 	assert_true(stage_count(COUNT_SPLICES_BEGUN) >= 4);
 	assert_int_equal(stage_count(COUNT_SPLICES_BEGUN), stage_count(COUNT_SPLICES_ENDED));
 	assert_int_equal(st.w->stats.dests[st.weir.before.dests[0].stats.index].rx_bytes,
 	                 4 * LONG + 4);
+}
+
+/* Time stamps only ever grow for either peer, also when the other's clock is far ahead of ours. */
+static void clocks_run_on(void **state)
+{
+	struct line *c = begin();
+
+	(void)state;
+	stage_v1(0)->conn->ts_offset += 100000;
+	c->conn->ts_offset += 70000;
+	finish(c);
+	one_more(c);
+	assert_int_equal(st.client.host.ends[DROP_TCP_PAWS], 0);
+	assert_int_equal(st.v1.host.ends[DROP_TCP_PAWS], 0);
+	assert_int_equal(st.w->stats.ends[DROP_TCP_PAWS], 0);
 }
 
 /* Weir holds nothing of a splice, however slow the client reads. */
@@ -521,6 +539,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		STAGE_TEST(comes_back),
+		STAGE_TEST(clocks_run_on),
 		STAGE_TEST(holds_nothing),
 		STAGE_TEST(leaves_short_ones),
 		STAGE_TEST(gets_to_a_quiet_point),
