@@ -260,7 +260,8 @@ static enum drop refuse(struct worker *w, struct pkt *p, enum drop end)
 
 static bool has_rested(const struct worker *w, const struct flow *f)
 {
-	return f->state == FLOW_CLOSED && (uint16_t)(w->flows.now_s - f->due_s) >= REST_LEAST_S;
+	return f->state == FLOW_CLOSED && !f->offload &&
+	       (uint16_t)(w->flows.now_s - f->due_s) >= REST_LEAST_S;
 }
 
 /* A port of which nothing is left, else one that rests; false: neither. */

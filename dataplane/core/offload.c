@@ -260,6 +260,12 @@ static void set_rules(struct offload *o, uint8_t port, uint32_t rules)
 	o->counts[port].room = o->gate[port].room;
 }
 
+static void note_question(struct offload *o)
+{
+	o->questions++;
+	o->asked_us = o->now_us;
+}
+
 static void start_removal(struct offload *o, struct offload_entry *e, enum offload_why why)
 {
 	int rc;
@@ -274,7 +280,8 @@ static void start_removal(struct offload *o, struct offload_entry *e, enum offlo
 		gate_of(o, e)->leaving++;
 	}
 	rc = o->env.ops->remove(o->env.device, e->port, index_of(o, e));
-	o->questions += rc == 0;
+	if (rc == 0)
+		note_question(o);
 	enter(o, e, rc == 0 ? OFFLOAD_REMOVING : OFFLOAD_RETRY);
 }
 
@@ -328,7 +335,7 @@ static void hand_over(struct offload *o, struct offload_entry *e, const struct p
 		o->counts[p->port].failed[OFFLOAD_FAIL_BUSY]++;
 		return;
 	}
-	o->questions++;
+	note_question(o);
 	e->port = p->port;
 	e->level = r.level;
 	e->limited = splice.limited && r.level >= OFFLOAD_REWRITE;
@@ -632,7 +639,7 @@ static void look_at(struct offload *o, struct offload_entry *e)
 		return;
 	}
 	if (!e->asked && o->env.ops->query(o->env.device, e->port, index_of(o, e)) == 0) {
-		o->questions++;
+		note_question(o);
 		e->asked = true;
 	}
 	enter(o, e, OFFLOAD_ACTIVE);
@@ -719,16 +726,21 @@ static void sooner(uint64_t *next, const struct offload_entry *e, uint64_t us)
 
 uint64_t offload_next(const struct offload *o)
 {
-	uint64_t next = UINT64_MAX;
+	/* more seldom the longer it takes */
+	uint64_t next = UINT64_MAX, look_us = o->now_us + POLL_US + (o->now_us - o->asked_us) / 8;
+	const struct offload_entry *settling;
 
 	if (!o->mask || o->slab.used == 0)
 		return next;
 	sooner(&next, first(o, OFFLOAD_WATCHED), o->env.conf->window_us);
 	sooner(&next, first(o, OFFLOAD_ACTIVE), o->draining ? 0 : OFFLOAD_QUERY_US);
 	sooner(&next, first(o, OFFLOAD_RETRY), OFFLOAD_RETRY_US);
-	sooner(&next, first(o, OFFLOAD_SETTLING), OFFLOAD_SETTLE_US);
-	if (o->questions && o->now_us + POLL_US < next)
-		next = o->now_us + POLL_US;
+	settling = first(o, OFFLOAD_SETTLING);
+	while (settling && settling->asked) /* that answer is waited for below */
+		settling = settling->next ? entry_at(o, settling->next - 1) : NULL;
+	sooner(&next, settling, OFFLOAD_SETTLE_US);
+	if (o->questions && look_us < next)
+		next = look_us;
 	return next;
 }
 

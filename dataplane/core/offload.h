@@ -155,6 +155,7 @@ enum offload_state {
 
 /* What is known of a flow while flow->offload is not 0. */
 struct offload_entry {
+	uint32_t flow; /* index; the slab's link when it is free, state then is OFFLOAD_FREE */
 	uint8_t state; /* enum offload_state */
 	uint8_t from;  /* enum flow_side_id: where the packets come from */
 	uint8_t level;
@@ -163,7 +164,6 @@ struct offload_entry {
 	bool doomed;         /* to go as soon as the device has answered */
 	bool asked;          /* a query is out */
 	bool limited;        /* edge and left count */
-	uint32_t flow;       /* index */
 	uint32_t next, prev; /* in the queue of its state: index + 1; 0: none */
 	uint32_t start;      /* of the flow's bytes, when the watch began */
 	uint32_t edge;       /* as in struct offload_splice */
@@ -197,6 +197,7 @@ struct offload {
 	struct slab slab;
 	uint32_t hand;      /* search for the rule of least value goes on here */
 	uint32_t questions; /* without an answer */
+	uint64_t asked_us;  /* when the last one was asked */
 	struct offload_queue queue[OFFLOAD_STATES];
 	struct offload_gate gate[NODE_PORTS_MAX];
 	struct offload_counts counts[NODE_PORTS_MAX]; /* worker: w, ctrl: r */
