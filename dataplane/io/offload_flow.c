@@ -365,3 +365,89 @@ void offload_flow_steering(struct offload_flow *f, enum offload_kind kind,
 	add_queue(f, s->queue);
 	end(f);
 }
+
+/* ---- finding out --------------------------------------------------------------------------- */
+
+struct survey {
+	const struct offload_flow_site *site;
+	struct offload_flow_way way;
+};
+
+static bool ask_rule(void *arg, const struct offload_rule *r)
+{
+	struct survey *y = arg;
+	struct offload_flow f;
+
+	if (r->level >= OFFLOAD_REWRITE && y->way.hairpin[r->out_port] == UINT16_MAX)
+		return false;
+	offload_flow_build(&f, r, &y->way);
+	return y->site->ask(y->site->arg, y->site->port, &f);
+}
+
+static bool ask_base(struct survey *y)
+{
+	const struct offload_flow_site *site = y->site;
+	struct offload_flow f;
+
+	if (!y->way.group)
+		return true;
+	offload_flow_jump(&f, site->mac);
+	if (!site->ask(site->arg, site->port, &f))
+		return false;
+	offload_flow_rest(&f, site->rss);
+	return site->ask(site->arg, site->port, &f);
+}
+
+static uint32_t try_way(struct survey *y, struct offload_port *out)
+{
+	const struct offload_ops ops = {.probe = ask_rule};
+	const struct offload_flow_site *site = y->site;
+	enum offload_level most = site->most;
+	struct offload_rule sample;
+	uint32_t worth = 0;
+
+	if (!ask_base(y))
+		most = most < OFFLOAD_STEER ? most : OFFLOAD_STEER;
+	for (uint32_t i = 0; i < site->n_ports * OFFLOAD_KINDS; i++) {
+		enum offload_kind kind = (enum offload_kind)(i % OFFLOAD_KINDS);
+		uint8_t to = (uint8_t)(i / OFFLOAD_KINDS);
+		enum offload_level level;
+
+		offload_sample(&sample, kind, site->port, to);
+		memcpy(sample.in_mac, site->mac, sizeof(sample.in_mac));
+		sample.vlan = site->vlan;
+		sample.queue = site->queue;
+		sample.age_s = y->way.ages ? 2 : 0;
+		level = offload_probe(&ops, y, &sample, most);
+		out->level[to][kind] = (uint8_t)level;
+		worth += level * (kind == OFFLOAD_TCP4 ? 100u : 1u);
+	}
+	return worth;
+}
+
+void offload_flow_survey(const struct offload_flow_site *site, struct offload_port *out,
+                         struct offload_flow_way *way)
+{
+	struct survey y = {.site = site, .way = *way};
+	uint32_t best = 0;
+
+	memset(out->level, 0, sizeof(out->level));
+	way->modify = way->ages = false;
+	way->group = 0;
+	/* newer actions before older, a table of its own before the first one, AGE before none */
+	for (uint32_t i = 0; i < 8; i++) {
+		struct offload_port found = {0};
+		uint32_t worth;
+
+		y.way.modify = !(i & 1);
+		y.way.group = i & 2 ? 0 : OFFLOAD_FLOW_GROUP;
+		y.way.ages = !(i & 4);
+		worth = try_way(&y, &found);
+		if (worth <= best)
+			continue;
+		best = worth;
+		memcpy(out->level, found.level, sizeof(out->level));
+		*way = y.way;
+	}
+	out->ages = way->ages;
+}

@@ -92,4 +92,27 @@ struct offload_flow_steer {
 void offload_flow_steering(struct offload_flow *f, enum offload_kind kind,
                            const struct offload_flow_steer *s);
 
+/* A port, before anything is asked of it. */
+struct offload_flow_site {
+	uint8_t port;
+	uint32_t n_ports;
+	const uint8_t *mac;
+	uint16_t vlan, queue;
+	enum offload_level most;
+	const struct rte_flow_action_rss *rss; /* what software's queues are */
+	/** Would the device take it? */
+	bool (*ask)(void *arg, uint8_t port, struct offload_flow *f);
+	void *arg;
+};
+
+/**
+ * Find out what a port does, and how it wants to be told: for each way that there is, the exact rules that would
+ * be used are asked about, from the highest level down; the way that does most for TCP over IPv4 is taken.
+ *
+ * @param out  its levels and ages are filled
+ * @param way  hairpin is given, the rest is filled
+ */
+void offload_flow_survey(const struct offload_flow_site *site, struct offload_port *out,
+                         struct offload_flow_way *way);
+
 #endif
