@@ -23,6 +23,7 @@ workers=$(($(nproc) - 1))    # CPUs of Weir's workers, with commas
 other_cpu=0                  # CPU of the generator and all else
 weir_limits=''               # inside limits: {...}
 weir_memory=''               # inside memory: {...}, after a comma
+weir_times=''                # inside times: {...}, after a comma
 edge_addresses=10.77.0.1/24  # with commas
 edge_gateway=''              # for clients of other networks; any address of the edge's will do
 huge=false                   # true: 2 MiB pages, when 400 are free
@@ -189,7 +190,7 @@ weir_yaml() {
 		metrics: {address: ""}
 		memory: {hugepages: $huge, file_prefix: ${dir##*/}${weir_memory:+, $weir_memory}}
 		limits: {$weir_limits}
-		times: {drain: 0s, idle_sleep: $idle_sleep}
+		times: {drain: 0s, idle_sleep: $idle_sleep${weir_times:+, $weir_times}}
 	YAML
 }
 

@@ -4,6 +4,7 @@
 # dpdk-testpmd (package dpdk-dev) over memif, for bench/lib.sh and the case testpmd.
 
 declare -A pmd_pid pmd_in
+pmd_devices=() # more of them: arguments for EAL
 pmd_clean() {
 	local n
 	for n in "${!pmd_pid[@]}"; do
@@ -22,7 +23,7 @@ pmd_start() {
 	pmd_in[$name]=$fd
 	first stdbuf -oL dpdk-testpmd --no-huge -m 128 --no-pci --no-telemetry --log-level=error --iova-mode=va --no-shconf \
 		--file-prefix "${dir##*/}-$name" --lcores "0@$other_cpu,1@$cpu" \
-		--vdev "net_memif0,role=$role,id=0,socket=$socket,socket-abstract=no,rsize=11" \
+		--vdev "net_memif0,role=$role,id=0,socket=$socket,socket-abstract=no,rsize=11" "${pmd_devices[@]}" \
 		-- --interactive --nb-cores=1 --rxd=2048 --txd=2048 --total-num-mbufs=16384 --port-topology=loop \
 		--disable-link-check --record-core-cycles "$@" <"$dir/$name.in" >"$dir/$name.out" 2>&1 &
 	pmd_pid[$name]=$!

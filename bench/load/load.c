@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Clients and servers on one core, on two ports, for a Weir on other cores; and raw floods beside them. load --help lists
- * the options; bench/run starts it.
+ * Clients and servers on one core, on two ports, for a Weir on other cores; and raw floods beside them, or connections of
+ * layer 4 instead (l4.h). load --help lists the options; bench/run starts it.
  *
  * Says "steady" when all connections are there and half a second is over, and at the end what it saw in the seconds
  * after that. Ends with 1 when a response was wrong, a client waits for ever or the split is not the one expected.
@@ -232,6 +232,26 @@ static int run(struct load *l, const struct options *o)
 	return verdict(l, o);
 }
 
+static int run_l4(struct load *l, const struct options *o)
+{
+	if (!o->plain)
+		find_weir(l, o);
+	l->l4.edge = &l->edge;
+	l->l4.back = &l->back;
+	l->l4.form = (struct l4_form){.kind = o->l4,
+	                              .flows = o->connections,
+	                              .inflight = o->inflight,
+	                              .client = o->client,
+	                              .vip = o->vip,
+	                              .server = o->server,
+	                              .endpoints = o->endpoints,
+	                              .port = (uint16_t)o->port,
+	                              .answer = o->answer,
+	                              .plain = o->plain,
+	                              .random = o->random};
+	return l4_run(&l->l4, o->seconds);
+}
+
 /* ---- set-up ------------------------------------------------------------------------------ */
 
 static void set_up_servers(struct load *l, const struct options *o)
@@ -301,7 +321,8 @@ int main(int argc, char **argv)
 	                    .paths = 1,
 	                    .pipeline = 1,
 	                    .body = 1024,
-	                    .workers = 1};
+	                    .workers = 1,
+	                    .endpoints = 1};
 	int status;
 
 	options_read(&o, argc, argv);
@@ -309,6 +330,11 @@ int main(int argc, char **argv)
 	load.back.address = o.server;
 	port_open(&o, &load.edge, &load.back);
 	load.away = rte_get_tsc_hz() / 1000000 * AWAY_US;
+	if (o.l4) {
+		status = run_l4(&load, &o);
+		port_close(&load.edge, &load.back);
+		return status;
+	}
 	body_init(&load.body);
 	set_up_servers(&load, &o);
 	if (o.flood == FLOOD_NONE || o.alongside)

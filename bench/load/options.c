@@ -17,6 +17,7 @@ enum type {
 	TEXT,
 	ADDRESS,
 	FLOOD,
+	LAYER4,
 	HEADERS,
 	EXPECT,
 };
@@ -68,6 +69,13 @@ static const struct row rows[] = {
 	{"flood-rate", REAL, AT(flood_rate), 1, 1e9,
          "N  of them a second (as many as the port takes)"},
 	{"alongside", FLAG, AT(alongside), 0, 0, "the clients work during the flood"},
+	{"l4", LAYER4, AT(l4), 0, 0,
+         "udp|tcp|connect  packets over --connections open flows, or connections; else HTTP"},
+	{"endpoints", NUMBER, AT(endpoints), 1, 4096,
+         "N  for --l4: addresses, from --server on (1)"},
+	{"answer", FLAG, AT(answer), 0, 0, "endpoints of --l4 send every packet back"},
+	{"random", FLAG, AT(random), 0, 0, "flows of --l4 at random instead of in turn"},
+	{"plain", FLAG, AT(plain), 0, 0, "for --l4: what stands for Weir rewrites nothing"},
 	{"curve", FLAG, AT(curve), 0, 0, "print the whole curve of the latency"},
 };
 
@@ -121,6 +129,18 @@ static void read_flood(struct options *o, const struct row *row, const char *tex
 		refuse(row, text);
 }
 
+static void read_l4(struct options *o, const struct row *row, const char *text)
+{
+	static const char *const names[] = {
+		[L4_UDP] = "udp", [L4_TCP] = "tcp", [L4_CONNECT] = "connect"};
+
+	for (uint32_t i = L4_UDP; i <= L4_CONNECT; i++)
+		if (strcmp(text, names[i]) == 0)
+			o->l4 = (enum l4_kind)i;
+	if (o->l4 == L4_NONE)
+		refuse(row, text);
+}
+
 static void read_one(struct options *o, const struct row *row, const char *text)
 {
 	void *to = (char *)o + row->at;
@@ -137,6 +157,7 @@ static void read_one(struct options *o, const struct row *row, const char *text)
 		*(uint32_t *)to = ntohl(a.s_addr);
 		break;
 	case FLOOD: read_flood(o, row, text); break;
+	case LAYER4: read_l4(o, row, text); break;
 	case HEADERS:
 		if (strcmp(text, "small") != 0 && strcmp(text, "browser") != 0)
 			refuse(row, text);
@@ -154,8 +175,8 @@ static void check(const struct options *o)
 		usage();
 	if ((uint64_t)o->hosts * o->paths > REQUESTS_MAX)
 		wrong = "hosts times paths is more than 1,000,000";
-	else if (o->connections > o->sources * 60000u)
-		wrong = "one source has 60,000 ports: give --sources";
+	else if (o->connections > o->sources * (o->l4 ? L4_PORTS : 60000u))
+		wrong = "one source has 60,000 ports (with --l4 32,768): give --sources";
 	else if (o->pipeline > 1 && (o->rate > 0 || o->close || o->post))
 		wrong = "--pipeline goes with neither --rate nor --close nor --post";
 	else if (o->idle && (o->close || o->rate > 0))
@@ -180,6 +201,6 @@ void options_read(struct options *o, int argc, char **argv)
 	if (c != -1 || optind != argc)
 		usage();
 	if (!o->inflight)
-		o->inflight = o->connections;
+		o->inflight = o->l4 ? L4_INFLIGHT : o->connections;
 	check(o);
 }

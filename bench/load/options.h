@@ -6,6 +6,7 @@
 #define WEIR_BENCH_LOAD_OPTIONS_H
 
 #include "flood.h"
+#include "l4.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,6 +22,9 @@ struct options {
 		workers;
 	double rate, zipf, flood_rate; /* rates: per second; 0: closed loop, as fast as it goes */
 	enum flood_kind flood;
+	enum l4_kind l4;
+	uint32_t endpoints;
+	bool answer, plain, random;
 	bool close, idle, browser, alongside, curve, by_request, huge;
 	uint32_t expect[OPTIONS_VERSIONS]; /* weights; all 0: not checked */
 };

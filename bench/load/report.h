@@ -16,6 +16,7 @@ struct load {
 	struct clients clients;
 	struct servers servers;
 	struct flood flood;
+	struct l4 l4;
 	uint64_t turns, idle_turns;
 	uint64_t last_turn, away; /* TSC: when the last began; how long one may take */
 };
