@@ -204,15 +204,19 @@ address eth1 192.0.2.5/24
 address eth1 fe80::1/64
 default_route eth4
 put sys/bus/pci/devices/0000:05:00.0/class 0x030000
-mkdir -p "$R/proc/77/fd"
+mkdir -p "$R/proc/77/fd" "$R/proc/78/fd" "$R/sys/bus/pci/devices/0000:04:00.0/infiniband_verbs/uverbs0"
 put proc/77/comm weir
+put proc/78/comm other
 ln -s /dev/vfio/1 "$R/proc/77/fd/12"
+ln -s /dev/infiniband/uverbs0 "$R/proc/77/fd/13"
+ln -s /dev/vfio/11 "$R/proc/78/fd/3"
+ln -s /dev/null "$R/proc/78/fd/4"
 want 0 list
 shows '^PCI +INTERFACE +DRIVER +DPDK +LINK +NUMA +PROFILE +USE'
 shows '^0000:01:00.0 +eth1 +ice +net_ice +up +1 +ice: vfio-pci, mark +192.0.2.5/24$'
 shows '^0000:02:00.0 +- +vfio-pci +net_i40e +- +0 +i40e: vfio-pci, mark +weir \(pid 77\)$'
 shows '^0000:03:00.0 +eth3 +odd +\? +up +0 +none +free$'
-shows '^0000:04:00.0 +eth4 +mlx5_core +mlx5_pci +up +1 +mlx5: bifurcated, splice +default route$'
+shows '^0000:04:00.0 +eth4 +mlx5_core +mlx5_pci +up +1 +mlx5: bifurcated, splice +default route weir \(pid 77\)$'
 hides '0000:05:00.0'
 want 0 list --no-headers
 hides INTERFACE
@@ -401,7 +405,7 @@ shows 'ss -tn'
 untouched
 want 0 bind eth2
 want 0 list
-shows '0000:01:00.0 .* ssh$'
+shows '0000:01:00.0 .* ssh 192.0.2.5/24$'
 put proc/net/tcp ''
 # a session of IPv4 on sshd's socket of IPv6, and one of IPv6
 put proc/net/tcp6 '   0: 0000000000000000FFFF0000050200C0:0016 0000000000000000FFFF0000010200C0:C350 01 0'

@@ -204,6 +204,8 @@ static void test_the_port_tells_what_it_is(void **state)
 	assert_string_equal(st.name, "loop");
 	assert_string_equal(st.steering, node.n_workers == 1 ? "single worker" : "hand-off");
 	assert_int_equal(st.rx_queues, 1);
+	assert_true(st.rx_queues_max >= st.rx_queues);
+	assert_true(st.rx_descs > 0 && st.tx_descs > 0);
 	if (!real_devices)
 		assert_int_equal(st.rx_pkts, counter(COUNT_RX_PKTS));
 }

@@ -49,6 +49,8 @@ static void the_device_chooses_the_worker(void **state)
 	assert_string_equal(st.steering, "rss");
 	assert_int_equal(st.rx_queues, node.n_workers);
 	assert_int_equal(st.socket, -1);
+	assert_int_equal(st.reta_size, 128);
+	assert_int_equal(st.rss_key_bytes, 0); /* this driver does not say */
 }
 
 /* What the device has, asked past io. */
