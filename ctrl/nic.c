@@ -246,7 +246,9 @@ static void take_traps(struct reader *r, struct nic *nic, const struct tree_node
 
 static void take(struct reader *r, struct nic *nic, const struct tree_node *map)
 {
-	const struct tree_node *rss = tree_get(map, "rss"), *list;
+	const struct tree_node *rss = tree_get(map, "rss"), *offload = tree_get(map, "offload"),
+			       *list;
+	const char *least = text_at(offload, "warn_below");
 
 	*nic = (struct nic){.family = text_at(map, "family"),
 	                    .rx_queues = number_at(map, "queues", "rx"),
@@ -256,7 +258,7 @@ static void take(struct reader *r, struct nic *nic, const struct tree_node *map)
 	                    .tx_descs = number_at(map, "settings", "tx_descs"),
 	                    .key_bytes = number_at(map, "rss", "key_bytes"),
 	                    .rss = rss && strcmp(text_at(rss, "steering"), "rss") == 0,
-	                    .level = level_of(text_at(tree_get(map, "offload"), "level"))};
+	                    .level = level_of(least ? least : text_at(offload, "level"))};
 	list = tree_get(map, "drivers");
 	for (const struct tree_node *c = list->first; c && nic->n_drivers < NIC_NAMES_MAX;
 	     c = c->next)

@@ -45,7 +45,7 @@ struct nic {
 	uint32_t key_bytes;             /* of the hash; 0: it has none, or does not say */
 	uint32_t retas[NIC_RETAS_MAX];
 	bool rss;                 /* the device spreads packets over workers itself */
-	enum offload_level level; /* that rules reach on the family at best */
+	enum offload_level level; /* that rules of Weir are expected to reach on the family */
 	const struct nic_trap *traps;
 };
 

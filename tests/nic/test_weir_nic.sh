@@ -213,8 +213,8 @@ ln -s /dev/vfio/11 "$R/proc/78/fd/3"
 ln -s /dev/null "$R/proc/78/fd/4"
 want 0 list
 shows '^PCI +INTERFACE +DRIVER +DPDK +LINK +NUMA +PROFILE +USE'
-shows '^0000:01:00.0 +eth1 +ice +net_ice +up +1 +ice: vfio-pci, mark +192.0.2.5/24$'
-shows '^0000:02:00.0 +- +vfio-pci +net_i40e +- +0 +i40e: vfio-pci, mark +weir \(pid 77\)$'
+shows '^0000:01:00.0 +eth1 +ice +net_ice +up +1 +ice: vfio-pci, steer +192.0.2.5/24$'
+shows '^0000:02:00.0 +- +vfio-pci +net_i40e +- +0 +i40e: vfio-pci, steer +weir \(pid 77\)$'
 shows '^0000:03:00.0 +eth3 +odd +\? +up +0 +none +free$'
 shows '^0000:04:00.0 +eth4 +mlx5_core +mlx5_pci +up +1 +mlx5: bifurcated, splice +default route weir \(pid 77\)$'
 hides '0000:05:00.0'

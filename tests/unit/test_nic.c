@@ -92,6 +92,8 @@ static void profiles_of_the_tree_are_good(void **state)
 	assert_string_equal(nic_find(&l, "mlx5_pci")->family, "mlx5");
 	assert_int_equal(nic_find(&l, "mlx5_pci")->level, OFFLOAD_SPLICE);
 	assert_int_equal(nic_find(&l, "net_ice")->key_bytes, 52);
+	assert_int_equal(nic_find(&l, "net_ice")->level, OFFLOAD_STEER);
+	assert_int_equal(nic_find(&l, "net_tap")->level, OFFLOAD_NONE);
 	assert_null(nic_find(&l, "net_nothing"));
 	assert_null(nic_find(&l, NULL));
 	diag_fini(&diags);
@@ -133,6 +135,7 @@ static void bad_profiles_are_left_out(void **state)
 		{"kind: nic", "kind: card", "NIC_WORD"},
 		{"kind: nic", "kind: ni", "NIC_WORD"},
 		{"binding: vfio-pci", "binding: vfio", "NIC_WORD"},
+		{"level: rewrite\n", "level: rewrite\n  warn_below: much\n", "NIC_WORD"},
 		{"rx: 8", "rx: eight", "NIC_NUMBER"},
 		{"rx: 8", "rx: -8", "NIC_NUMBER"},
 		{"rx: 8", "rxx: 8", "NIC_KEY"},
