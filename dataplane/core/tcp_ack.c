@@ -43,16 +43,23 @@ void tcp_ack_rtt(struct tcp_conn *c, uint32_t rtt_us)
 		c->srtt_us = 1;
 }
 
+/* Does it say that something came twice (RFC 2883)? Then it echoes the time stamp of the first time. */
+static bool is_dsack(const struct tcp_seg *g)
+{
+	return g->opt.n_sack && seq_leq(g->opt.sack[0].end, g->ack);
+}
+
 /*
  * After repairs only timestamps tell which of two sendings was answered (RFC 7323 section 4.1); with
- * nothing repaired the clock of the send queue is finer.
+ * nothing repaired the clock of the send queue is finer. When the first answer was lost, the second one tells the time
+ * of the first: an RTO made from that could be a minute.
  */
 static void sample_timestamp(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_seg *g)
 {
 	uint32_t ms = tcp_now_ms(s) + c->ts_offset - g->opt.tsecr;
 
 	if ((c->ca != TCP_CA_OPEN || c->backoff) && c->flags & TCP_F_TS &&
-	    g->opt.has & TCP_OPT_TS && ms < 60000)
+	    g->opt.has & TCP_OPT_TS && ms < 60000 && !is_dsack(g))
 		tcp_ack_rtt(c, ms * 1000 + 500);
 }
 

@@ -225,6 +225,33 @@ static void karn(void **state)
 	tcp_rig_stop(&r);
 }
 
+/* The first answer was lost: the second one echoes the time stamp of what it answered first, long ago. */
+static void second_answers_tell_no_time(void **state)
+{
+	struct tcp_rig_seg g = {.flags = TCP_ACK, .seq = 1, .ack = 1401};
+
+	(void)state;
+	tcp_rig_init(&r);
+	r.ts = r.sack = true;
+	tcp_rig_start(&r);
+	tcp_rig_accept(&r);
+	tcp_rig_send(&r, 1400);
+	g.opt.tsecr = (uint32_t)(r.rig.now_us / 1000) + r.c->ts_offset;
+	tcp_rig_flush(&r);
+	tcp_rig_drain(&r);
+	for (int i = 0; i < 4; i++) {
+		tcp_rig_wait(&r, 20000000);
+		tcp_rig_drain(&r);
+	}
+	g.opt.n_sack = 1;
+	g.opt.sack[0] = (struct tcp_block){r.iss + 1, r.iss + 1401};
+	tcp_rig_in(&r, &g);
+	assert_in_range(tcp_ack_rto_us(r.c), 200000, 1000000);
+	tcp_rig_flush(&r);
+	tcp_rig_drain(&r);
+	tcp_rig_stop(&r);
+}
+
 static void lies_in_sack_blocks_are_ignored(void **state)
 {
 	struct tcp_rig_seg g = {.flags = TCP_ACK, .seq = 1, .ack = 1};
@@ -254,6 +281,7 @@ int main(void)
 		cmocka_unit_test(a_time_out_starts_again_from_one_segment),
 		cmocka_unit_test(measures_round_trips),
 		cmocka_unit_test(karn),
+		cmocka_unit_test(second_answers_tell_no_time),
 		cmocka_unit_test(lies_in_sack_blocks_are_ignored),
 	};
 
