@@ -44,3 +44,16 @@ const char *offload_why_help(enum offload_why w)
 {
 	return (unsigned)w < OFFLOAD_WHYS ? whys[w].help : "?";
 }
+
+void offload_add(struct offload_counts *to, const struct offload_counts *counts)
+{
+	to->rules += counts->rules;
+	to->room += counts->room;
+	to->inserted += counts->inserted;
+	for (int i = 0; i < OFFLOAD_FAILS; i++)
+		to->failed[i] += counts->failed[i];
+	for (int i = 0; i < OFFLOAD_WHYS; i++)
+		to->removed[i] += counts->removed[i];
+	to->pkts += counts->pkts;
+	to->bytes += counts->bytes;
+}

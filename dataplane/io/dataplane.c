@@ -13,6 +13,8 @@
 
 #include "eal.h"
 #include "loop.h"
+#include "offload_port.h"
+#include "offload_rte.h"
 #include "place.h"
 #include "pool.h"
 #include "port.h"
@@ -50,6 +52,7 @@ struct plane {
 	struct publish publish;
 	struct handoff handoff;
 	struct steer steer;
+	struct offload_rte *offload;
 	struct port ports[NODE_PORTS_MAX];
 	struct net_port net_ports[NODE_PORTS_MAX];
 	struct buf_pool *pools[SOCKETS_MAX];
@@ -117,7 +120,9 @@ static int find_ports(const struct node *node, char *err, size_t err_size)
 {
 	plane->plan = (struct port_plan){.n_workers = node->n_workers,
 	                                 .buf_bytes = buf_bytes(node),
-	                                 .rss_key = plane->rss_key};
+	                                 .rss_key = plane->rss_key,
+	                                 .node = node,
+	                                 .ports = plane->ports};
 	for (uint32_t i = 0; i < node->n_ports; i++) {
 		int rc = port_find(&plane->ports[i], &node->ports[i], &plane->plan, err, err_size);
 
@@ -125,6 +130,7 @@ static int find_ports(const struct node *node, char *err, size_t err_size)
 			memset(&plane->ports[i], 0, sizeof(plane->ports[i]));
 			return rc;
 		}
+		plane->ports[i].index = (uint16_t)i;
 		plane->n_ports++;
 	}
 	return 0;
@@ -295,11 +301,12 @@ static int give_rx(uint32_t i)
 			return rc;
 		if (l->n_rxq == LOOP_RXQ_MAX)
 			return -E2BIG;
-		l->rxq[l->n_rxq++] = (struct loop_rxq){.port_id = p->id,
-		                                       .queue = q,
-		                                       .port = (uint8_t)i,
-		                                       .sorted = p->steering == PORT_RSS,
-		                                       .intr = p->rx_intr};
+		l->rxq[l->n_rxq++] =
+			(struct loop_rxq){.port_id = p->id,
+		                          .queue = q,
+		                          .port = (uint8_t)i,
+		                          .sorted = p->steering == PORT_RSS && !p->jumps,
+		                          .intr = p->rx_intr};
 		plane->pollers[i] |= 1ull << l->id;
 	}
 	return 0;
@@ -392,6 +399,7 @@ static int make_worker(const struct node *node, uint32_t w, struct snapshot *fir
 	                         .ports = plane->net_ports,
 	                         .pool = l->pool,
 	                         .steer = node->n_workers > 1 ? &plane->steer : NULL,
+	                         .offload = offload_rte_env(plane->offload, w),
 	                         .id = w,
 	                         .n_workers = node->n_workers};
 	void *memory = place_map(plane->worker_bytes, plane->sockets[w]);
@@ -443,6 +451,15 @@ static int launch(const struct node *node, struct snapshot *first, char *err, si
 	return 0;
 }
 
+/* What devices do by rules; nothing is said when that is nothing. */
+static void start_offload(const struct node *node)
+{
+	offload_port_bind(plane->ports, plane->n_ports);
+	for (uint32_t i = 0; i < plane->n_ports; i++)
+		offload_port_steer(&plane->ports[i], &plane->plan, node->source_port_min);
+	plane->offload = offload_rte_start(node, plane->ports, plane->rss_key);
+}
+
 static int start_all(const struct node *node, struct snapshot *first, char *err, size_t err_size)
 {
 	int rc = eal_start(node, need_mib(node), err, err_size);
@@ -467,6 +484,8 @@ static int start_all(const struct node *node, struct snapshot *first, char *err,
 		rc = start_ports(err, err_size);
 	if (rc == 0)
 		rc = make_steer(node);
+	if (rc == 0)
+		start_offload(node);
 	if (rc == 0)
 		rc = make_loops(node);
 	if (rc == 0)
@@ -518,6 +537,7 @@ void dataplane_stop(void)
 	for (uint32_t w = plane->n_running; w < plane->plan.n_workers; w++)
 		if (plane->loops[w] && plane->loops[w]->worker)
 			worker_fini(plane->loops[w]->worker);
+	offload_rte_stop(plane->offload);
 	handoff_fini(&plane->handoff);
 	for (uint32_t i = 0; i < plane->n_ports; i++)
 		port_close(&plane->ports[i]);
@@ -612,6 +632,20 @@ bool dataplane_port(uint32_t i, struct port_status *out)
 	if (!plane || i >= plane->n_ports)
 		return false;
 	port_status(&plane->ports[i], out);
+	return true;
+}
+
+bool dataplane_offload(uint32_t i, struct offload_status *out)
+{
+	memset(out, 0, sizeof(*out));
+	if (!plane || i >= plane->n_ports)
+		return false;
+	out->port = plane->ports[i].node->name;
+	out->level = offload_rte_level(plane->offload, i);
+	out->way = offload_rte_way(plane->offload, i);
+	out->steers = plane->ports[i].steers;
+	for (uint32_t w = 0; w < plane->plan.n_workers && plane->offload; w++)
+		offload_add(&out->counts, worker_offload(plane->loops[w]->worker, i));
 	return true;
 }
 

@@ -58,6 +58,10 @@ static struct buf *from_mbuf(struct rte_mbuf *m, uint8_t port)
 		b->flags |= BUF_L4_CSUM_OK;
 	else if (l4 == RTE_MBUF_F_RX_L4_CKSUM_BAD)
 		b->flags |= BUF_L4_CSUM_BAD;
+	if (m->ol_flags & RTE_MBUF_F_RX_FDIR_ID) {
+		b->flags |= BUF_MARKED;
+		b->mark = m->hash.fdir.hi;
+	}
 	return b;
 }
 

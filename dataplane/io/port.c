@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "port.h"
 
+#include "offload_port.h"
 #include "place.h"
 #include "pool.h"
 
@@ -185,16 +186,18 @@ static int configure(struct port *p, const struct port_plan *plan)
 {
 	uint8_t key[RSS_KEY_BIGGEST];
 	struct rte_eth_conf conf;
+	uint16_t rx = (uint16_t)(p->rx_queues + p->hairpins);
+	uint16_t tx = (uint16_t)(p->tx_queues + p->hairpins);
 	int rc;
 
 	plan_conf(p, &conf, key, plan);
 	conf.intr_conf.rxq = 1;
 	p->rx_intr = true;
-	rc = rte_eth_dev_configure(p->id, p->rx_queues, p->tx_queues, &conf);
+	rc = rte_eth_dev_configure(p->id, rx, tx, &conf);
 	if (rc < 0) {
 		conf.intr_conf.rxq = 0;
 		p->rx_intr = false;
-		rc = rte_eth_dev_configure(p->id, p->rx_queues, p->tx_queues, &conf);
+		rc = rte_eth_dev_configure(p->id, rx, tx, &conf);
 	}
 	if (rc < 0)
 		return rc;
@@ -303,6 +306,7 @@ int port_start(struct port *p, const struct port_plan *plan, struct buf_pool *co
 {
 	int rc;
 
+	offload_port_prepare(p, plan);
 	rc = configure(p, plan);
 	if (rc < 0)
 		return fail(p->node, rc, "the device cannot be configured", err, err_size);
@@ -310,8 +314,14 @@ int port_start(struct port *p, const struct port_plan *plan, struct buf_pool *co
 	if (rc < 0 && rc != -ENOTSUP)
 		return fail(p->node, rc, "the device does not take this mtu", err, err_size);
 	rc = set_up_queues(p, pools);
+	if (rc == 0 && !offload_port_queues(p, plan)) {
+		/* without hairpins then */
+		rc = configure(p, plan);
+		rc = rc < 0 ? rc : set_up_queues(p, pools);
+	}
 	if (rc < 0)
 		return fail(p->node, rc, "the device's queues cannot be set up", err, err_size);
+	offload_port_flows(p, plan);
 	rc = rte_eth_dev_start(p->id);
 	if (rc < 0)
 		return fail(p->node, rc, "the device cannot be started", err, err_size);

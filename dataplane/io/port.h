@@ -44,6 +44,12 @@ struct port {
 	uint16_t reta_size; /* PORT_RSS: entry i of the table is worker i % rx_queues */
 	uint16_t rx_queues_max, reta_found; /* what the driver says, used or not */
 	uint8_t key_found;
+	uint16_t index;    /* of the node's ports */
+	uint16_t hairpins; /* queues behind the others whose packets leave on port 0, 1 ... */
+	uint32_t bound;    /* bit i: a hairpin leads to port i */
+	uint16_t steers;   /* rules that bring answers to their workers */
+	bool by_template;  /* rules are asked for by templates */
+	bool jumps;        /* packets pass a table of rules first, and are hashed anew behind it */
 	const struct node_port *node;
 	const char *driver;
 	uint8_t mac[6];
@@ -54,6 +60,8 @@ struct port_plan {
 	uint32_t n_workers;
 	uint16_t buf_bytes;     /* largest frame a buffer takes */
 	const uint8_t *rss_key; /* [PORT_RSS_KEY_BYTES] */
+	const struct node *node;
+	const struct port *ports; /* [node->n_ports], all found */
 };
 
 /**

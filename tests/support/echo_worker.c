@@ -3,6 +3,8 @@
 
 #include "worker.h"
 
+#include "weir/offload.h"
+
 #include <string.h>
 
 #define SEND_A_TURN 24
@@ -173,6 +175,15 @@ struct net *worker_net(struct worker *w)
 struct worker_stats *worker_stats(struct worker *w)
 {
 	return &w->stats;
+}
+
+const struct offload_counts *worker_offload(const struct worker *w, uint32_t port)
+{
+	static const struct offload_counts none;
+
+	(void)w;
+	(void)port;
+	return &none;
 }
 
 struct net_out *net_out(struct net *n, uint32_t port)

@@ -224,6 +224,23 @@ bool dataplane_port(uint32_t i, struct port_status *out)
 	return true;
 }
 
+bool dataplane_offload(uint32_t i, struct offload_status *out)
+{
+	if (i >= 2)
+		return false;
+	*out = (struct offload_status){.port = i ? "edge1" : "edge0",
+	                               .level = i ? OFFLOAD_SPLICE : OFFLOAD_NONE,
+	                               .way = i ? "modify" : "-",
+	                               .counts = {.rules = i * 12,
+	                                          .room = i * 1024,
+	                                          .inserted = i * 40,
+	                                          .pkts = i * 1000,
+	                                          .bytes = i * 1400000}};
+	out->counts.failed[OFFLOAD_FAIL_ROOM] = i * 3;
+	out->counts.removed[OFFLOAD_WHY_CLOSED] = i * 28;
+	return true;
+}
+
 struct pool_status dataplane_pool(void)
 {
 	return (struct pool_status){.total = 1024, .in_use = 0};

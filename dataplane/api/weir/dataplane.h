@@ -7,6 +7,7 @@
 #define WEIR_DATAPLANE_H
 
 #include "weir/node.h"
+#include "weir/offload.h"
 #include "weir/stats.h"
 
 /**
@@ -87,6 +88,18 @@ struct port_status {
 uint32_t dataplane_ports(void);
 /** Fill status of port i; false if there is no such port. */
 bool dataplane_port(uint32_t i, struct port_status *out);
+
+/* What a port's device does with flows by itself; counts: of all workers. */
+struct offload_status {
+	const char *port;
+	enum offload_level level; /* the highest that it can and may */
+	const char *way;          /* how it is told: "template", "modify", "set"; "-": not */
+	uint32_t steers;          /* rules that bring answers of endpoints to their workers */
+	struct offload_counts counts;
+};
+
+/** Fill status of port i; false if there is no such port. */
+bool dataplane_offload(uint32_t i, struct offload_status *out);
 
 struct pool_status {
 	uint32_t total, in_use;

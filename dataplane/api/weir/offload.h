@@ -32,6 +32,9 @@ struct offload_counts {
 	uint64_t pkts, bytes; /* that the device forwarded or marked; bytes of IP packets */
 };
 
+/** Add what another worker counted. */
+void offload_add(struct offload_counts *to, const struct offload_counts *counts);
+
 /** Short stable names ("room") and sentences; never NULL. */
 const char *offload_level_name(enum offload_level l);
 const char *offload_fail_name(enum offload_fail f);
