@@ -586,6 +586,12 @@ static void run_workers(struct control *c, struct rpc_call *call)
 	rpc_reply(call, report_workers(c, string_param(call, "route", NULL)));
 }
 
+static void run_offload(struct control *c, struct rpc_call *call)
+{
+	(void)c;
+	rpc_reply(call, report_offload());
+}
+
 static void run_drops(struct control *c, struct rpc_call *call)
 {
 	(void)c;
@@ -667,6 +673,7 @@ static const struct method methods[] = {
 	{"status", run_status, {{0}}},
 	{"stats", run_stats, {{"route", PARAM_STRING, false}}},
 	{"workers", run_workers, {{"route", PARAM_STRING, false}}},
+	{"offload", run_offload, {{0}}},
 	{"drops", run_drops, {{0}}},
 	{"counters", run_counters, {{0}}},
 	{"drain", run_drain, {{0}}},

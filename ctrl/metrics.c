@@ -22,10 +22,14 @@ static unsigned write_metrics(const struct control *c, FILE *out)
 {
 	json_t *status = report_status(c), *stats = report_stats(c, NULL);
 	json_t *drops = report_drops(), *counters = report_counters();
-	bool good = status && stats && drops && counters;
+	json_t *offload = report_offload();
+	bool good = status && stats && drops && counters && offload;
 
-	if (good)
+	if (good) {
 		metrics_write(out, status, stats, drops, counters);
+		metrics_write_offload(out, offload);
+	}
+	json_decref(offload);
 	json_decref(status);
 	json_decref(stats);
 	json_decref(drops);

@@ -38,4 +38,7 @@ void metrics_close(struct metrics *m);
 void metrics_write(FILE *out, const json_t *status, const json_t *stats, const json_t *drops,
                    const json_t *counters);
 
+/** Write what devices do with flows: report_offload(). */
+void metrics_write_offload(FILE *out, const json_t *offload);
+
 #endif

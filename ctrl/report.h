@@ -30,6 +30,9 @@ json_t *report_each_worker(const struct catalog *catalog, const char *prefix);
 /** What the data plane warns of (dataplane_warning()), and the profiles of its ports: a list of sentences. */
 json_t *report_warnings(const struct control *c);
 
+/** What devices do with flows by themselves. */
+json_t *report_offload(void);
+
 json_t *report_drops(void);
 json_t *report_counters(void);
 
