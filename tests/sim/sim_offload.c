@@ -376,6 +376,34 @@ static uint64_t workers_next(void)
 	return next;
 }
 
+/* While a rule is in the device, its flow is there, and is the one that the rule was made for. */
+static void check_held(uint8_t worker, uint32_t token)
+{
+	const struct worker *w = s.weir.w[worker];
+	const struct offload_entry *e = slab_at(&w->offload.slab, token);
+	const struct flow *f = flow_at(&w->flows, e->flow);
+	const struct model_rule *r = &s.device.nic.rules[s.device.rule[worker][token]];
+	const struct rte_flow_item *item = r->rule->pattern;
+	const struct rte_flow_item_tcp *ports;
+
+	while (item->type != RTE_FLOW_ITEM_TYPE_TCP)
+		item++;
+	ports = item->spec;
+	if (f->state == FLOW_FREE || f->offload != token + 1)
+		fail("a rule is in the device, and its flow was let go");
+	if (ports->hdr.src_port != f->side[e->from].rport ||
+	    ports->hdr.dst_port != f->side[e->from].lport)
+		fail("a rule is in the device, and its flow is another");
+}
+
+static void check_rules(void)
+{
+	for (uint8_t w = 0; w < s.weir.n; w++)
+		for (uint32_t t = 0; t < s.weir.w[w]->offload.slab.fresh; t++)
+			if (s.device.rule[w][t] >= 0)
+				check_held(w, t);
+}
+
 static void step(void)
 {
 	struct world *w = &s.world;
@@ -401,6 +429,7 @@ static void step(void)
 	clients_turn(&s.clients);
 	server_turn(&s.v1);
 	server_turn(&s.v2);
+	check_rules();
 }
 
 static uint32_t requests_done(void)
