@@ -264,6 +264,10 @@ static void uses_resting_ports(void **state)
 	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 4000000000),
 	                 DROP_FLOW_NO_PORT); /* nor while packets of it may be on the way */
 	l4_rig_pass(&r, 2000000);
+	flow_at(&r.w->flows, 0)->offload = 1;
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 4000000000),
+	                 DROP_FLOW_NO_PORT); /* nor while a rule for it may be in a device */
+	flow_at(&r.w->flows, 0)->offload = 0;
 	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 4000000000,
 	                       .opt = ts, .opt_len = sizeof(ts)),
 	                 DROP_FLOW_IN);
