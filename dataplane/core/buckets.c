@@ -26,11 +26,9 @@ void buckets_init(struct buckets *b, void *memory, uint32_t max)
 
 static uint32_t way_of(const struct bucket *b, uint32_t tag)
 {
-	uint32_t k = 0;
+	uint32_t ways = bucket_ways(b, tag);
 
-	while (k < BUCKET_WAYS && b->tag[k] != tag)
-		k++;
-	return k;
+	return ways ? (uint32_t)__builtin_ctz(ways) : BUCKET_WAYS;
 }
 
 void buckets_add(struct buckets *b, uint64_t hash, uint32_t number)

@@ -17,10 +17,13 @@
 #ifndef WEIR_BUCKETS_H
 #define WEIR_BUCKETS_H
 
+#include "fetch.h"
+
 #include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <x86intrin.h>
 
 #define BUCKET_WAYS 7
 #define BUCKET_LOAD 4 /* entries a bucket, on average, when the table is full */
@@ -62,19 +65,28 @@ static inline uint32_t bucket_tag(uint64_t hash)
 
 static inline void buckets_fetch(const struct buckets *b, uint64_t hash)
 {
-	__builtin_prefetch(&b->v[(uint32_t)hash & b->mask]);
+	fetch_line(&b->v[(uint32_t)hash & b->mask]);
+}
+
+/* The ways whose tag fits, a bit each: which one it is cannot be guessed, so nothing branches on it. */
+static inline uint32_t bucket_ways(const struct bucket *b, uint32_t tag)
+{
+	const __m128i *tags = (const __m128i *)b, want = _mm_set1_epi32((int)tag);
+	__m128i low = _mm_cmpeq_epi32(_mm_load_si128(tags), want);
+	__m128i high = _mm_cmpeq_epi32(_mm_load_si128(tags + 1), want);
+	uint32_t first = (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(low));
+	uint32_t second = (uint32_t)_mm_movemask_ps(_mm_castsi128_ps(high));
+
+	return (first | second << 4) & ((1u << BUCKET_WAYS) - 1); /* the eighth is passed */
 }
 
 /** The first number in the home bucket whose tag fits, without asking whose it is; UINT32_MAX: none. */
 static inline uint32_t buckets_guess(const struct buckets *b, uint64_t hash)
 {
 	const struct bucket *home = &b->v[(uint32_t)hash & b->mask];
-	uint32_t tag = bucket_tag(hash);
+	uint32_t ways = bucket_ways(home, bucket_tag(hash));
 
-	for (uint32_t k = 0; k < BUCKET_WAYS; k++)
-		if (home->tag[k] == tag)
-			return home->number[k];
-	return UINT32_MAX;
+	return ways ? home->number[__builtin_ctz(ways)] : UINT32_MAX;
 }
 
 static inline struct bucket_cursor buckets_start(const struct buckets *b, uint64_t hash)
@@ -87,12 +99,11 @@ static inline uint32_t buckets_next(const struct buckets *b, struct bucket_curso
 {
 	for (uint32_t left = b->mask + 1; left; left--) {
 		const struct bucket *at = &b->v[c->at];
+		uint32_t ways = bucket_ways(at, c->tag) >> c->way;
 
-		while (c->way < BUCKET_WAYS) {
-			uint32_t k = c->way++;
-
-			if (at->tag[k] == c->tag)
-				return at->number[k];
+		if (ways) {
+			c->way += (uint32_t)__builtin_ctz(ways) + 1;
+			return at->number[c->way - 1];
 		}
 		if (!at->passed)
 			break;

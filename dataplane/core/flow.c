@@ -30,23 +30,42 @@ void flow_init(struct flow_table *t, void *memory, const struct flow_config *c,
 
 /* ---- look-up ----------------------------------------------------------------------------- */
 
-struct flow *flow_find(const struct flow_table *t, const struct pkt *p, enum flow_side_id *side)
+/* The flow whose side this number is, if the packet comes from there. */
+static struct flow *from(const struct flow_table *t, uint32_t number, const struct pkt *p)
+{
+	struct flow *f = flow_at(t, number / 2);
+	const struct flow_side *s = &f->side[number & 1];
+
+	if (s->rport != p->sport || s->lport != p->dport || s->local != p->own ||
+	    flow_is_udp(f) != (p->kind == PKT_UDP) || !flow_peer_is(s, &p->src))
+		return NULL;
+	return f;
+}
+
+/* Not where it is looked for first. */
+static __attribute__((noinline)) struct flow *search(const struct flow_table *t,
+                                                     const struct pkt *p, enum flow_side_id *side)
 {
 	struct bucket_cursor at = buckets_start(&t->index, p->hash);
-	bool udp = p->kind == PKT_UDP;
 	uint32_t number;
 
 	while ((number = buckets_next(&t->index, &at)) != UINT32_MAX) {
-		struct flow *f = flow_at(t, number / 2);
-		const struct flow_side *s = &f->side[number & 1];
+		struct flow *f = from(t, number, p);
 
-		if (s->rport != p->sport || s->lport != p->dport || s->local != p->own ||
-		    flow_is_udp(f) != udp || !flow_peer_is(s, &p->src))
-			continue;
 		*side = number & 1;
-		return f;
+		if (f)
+			return f;
 	}
 	return NULL;
+}
+
+struct flow *flow_find(const struct flow_table *t, const struct pkt *p, enum flow_side_id *side)
+{
+	uint32_t number = buckets_guess(&t->index, p->hash);
+	struct flow *f = number == UINT32_MAX ? NULL : from(t, number, p);
+
+	*side = number & 1;
+	return f ? f : search(t, p, side);
 }
 
 struct flow *flow_find_side(const struct flow_table *t, const struct flow_side *s, bool udp,

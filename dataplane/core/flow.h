@@ -23,6 +23,7 @@
 #define WEIR_FLOW_H
 
 #include "buckets.h"
+#include "fetch.h"
 #include "hash.h"
 #include "net.h"
 #include "slab.h"
@@ -148,16 +149,18 @@ static inline void flow_fetch_bucket(const struct flow_table *t, uint64_t hash)
 	buckets_fetch(&t->index, hash);
 }
 
-static inline void flow_fetch(const struct flow_table *t, uint64_t hash)
+/** @return false: there is none, or (hardly ever) it is not where it is looked for first */
+static inline bool flow_fetch(const struct flow_table *t, uint64_t hash)
 {
 	uint32_t number = buckets_guess(&t->index, hash);
 	const uint8_t *f;
 
 	if (number == UINT32_MAX)
-		return;
+		return false;
 	f = slab_at(&t->slab, number / 2);
-	__builtin_prefetch(f, 1);
-	__builtin_prefetch(f + 64, 1);
+	fetch_line(f);
+	fetch_line(f + 64);
+	return true;
 }
 
 /**

@@ -43,7 +43,7 @@ static inline uint64_t hash_rotate(uint64_t x, uint32_t bits)
 	return x << bits | x >> (64 - bits);
 }
 
-static inline void hash_round(struct hash_state *s)
+static inline __attribute__((always_inline)) void hash_round(struct hash_state *s)
 {
 	uint64_t a = s->v[0], b = s->v[1], c = s->v[2], d = s->v[3];
 
@@ -63,7 +63,7 @@ static inline void hash_round(struct hash_state *s)
 	s->v[3] = d;
 }
 
-static inline void hash_word(struct hash_state *s, uint64_t word)
+static inline __attribute__((always_inline)) void hash_word(struct hash_state *s, uint64_t word)
 {
 	s->v[3] ^= word;
 	hash_round(s);
@@ -80,7 +80,7 @@ static inline struct hash_state hash_start(const struct hash_key *key)
 	}};
 }
 
-static inline uint64_t hash_end(struct hash_state *s)
+static inline __attribute__((always_inline)) uint64_t hash_end(struct hash_state *s)
 {
 	s->v[2] ^= 0xff;
 	hash_round(s);

@@ -215,6 +215,15 @@ struct net_packet {
 int net_send_packet(struct net *n, struct net_path *path, struct buf *b,
                     const struct net_packet *p);
 
+/**
+ * The same when the neighbour is known and there is room: few instructions.
+ *
+ * @param p  src and dst are not looked at
+ * @return   false: nothing was done; net_send_packet() finds out why
+ */
+bool net_send_at_once(struct net *n, const struct net_path *path, struct buf *b,
+                      const struct net_packet *p);
+
 /** Fill a path; false: no route, or no room for the neighbour. Asks for the neighbour. */
 bool net_path_fill(struct net *n, struct net_path *path, const struct ip_addr *src,
                    const struct ip_addr *dst);

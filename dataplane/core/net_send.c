@@ -221,6 +221,27 @@ int net_send_packet(struct net *n, struct net_path *path, struct buf *b, const s
 	return net_neigh_send(n, e, &tx);
 }
 
+bool net_send_at_once(struct net *n, const struct net_path *path, struct buf *b,
+                      const struct net_packet *p)
+{
+	struct neigh *e = cached(n, path);
+	struct net_out *out;
+
+	if (!e || e->state < NEIGH_PROBE)
+		return false;
+	out = &n->out[e->port];
+	if (out->n == NET_OUT_MAX)
+		return false;
+	e->seen = NEIGH_SEEN_REFRESH | NEIGH_SEEN_CLOCK;
+	memcpy(p->l3 - NET_L2_MAX, e->l2, NET_L2_MAX);
+	out->tx[out->n++] = (struct net_tx){.buf = b,
+	                                    .frame = p->l3 - e->l2_len,
+	                                    .len = (uint16_t)(p->len + e->l2_len),
+	                                    .l2_len = e->l2_len,
+	                                    .l3_len = p->l3_len};
+	return true;
+}
+
 bool net_path_fill(struct net *n, struct net_path *path, const struct ip_addr *src,
                    const struct ip_addr *dst)
 {

@@ -8,6 +8,7 @@
  * A pair that the table does not list is an end of its own, TCP_BAD_STATE.
  */
 #include "csum.h"
+#include "fetch.h"
 #include "tcp_parts.h"
 
 #include <string.h>
@@ -102,7 +103,7 @@ void tcp_input_fetch(const struct tcp_stack *s, const struct pkt *p)
 	const uint8_t *c = (const uint8_t *)tcp_table_guess(s, p->hash);
 
 	for (uint32_t line = 0; c && line < sizeof(struct tcp_conn); line += 64)
-		__builtin_prefetch(c + line, 1);
+		fetch_line(c + line);
 }
 
 void tcp_input_user(const struct tcp_stack *s, const struct pkt *p)
@@ -111,9 +112,9 @@ void tcp_input_user(const struct tcp_stack *s, const struct pkt *p)
 
 	if (!c)
 		return;
-	__builtin_prefetch(c->sndq.first, 1);
-	__builtin_prefetch(c->user, 1);
-	__builtin_prefetch((const void *)((uintptr_t)c->user + 64), 1); /* user may be NULL */
+	fetch_line(c->sndq.first);
+	fetch_line(c->user);
+	fetch_line((const void *)((uintptr_t)c->user + 64)); /* user may be NULL */
 }
 
 enum drop tcp_input(struct tcp_stack *s, struct pkt *p, uint64_t now_us)

@@ -352,18 +352,21 @@ static uint32_t parse(struct worker *w, struct buf *const *frames, uint32_t n, s
 /* With a single packet there is nothing that its misses could overlap with. */
 static void fetch(const struct worker *w, const struct pkt *p, uint32_t n)
 {
+	uint64_t ours =
+		0; /* a bit for each that belongs to no flow, so perhaps to a connection that ends here */
+
+	static_assert(WORKER_BURST <= 64, "a bit for each");
 	if (n < 2)
 		return;
-	if (w->flows.slab.used)
-		for (uint32_t i = 0; i < n; i++)
-			if (p[i].kind <= PKT_UDP)
-				flow_fetch(&w->flows, p[i].hash);
-	for (uint32_t i = 0; i < n; i++)
-		if (p[i].kind == PKT_TCP)
-			tcp_input_fetch(w->tcp, &p[i]);
-	for (uint32_t i = 0; i < n; i++)
-		if (p[i].kind == PKT_TCP)
-			tcp_input_user(w->tcp, &p[i]);
+	for (uint32_t i = 0; i < n; i++) {
+		if (p[i].kind > PKT_UDP || (w->flows.slab.used && flow_fetch(&w->flows, p[i].hash)))
+			continue;
+		ours |= (uint64_t)(p[i].kind == PKT_TCP) << i;
+	}
+	for (uint64_t left = ours; left; left &= left - 1)
+		tcp_input_fetch(w->tcp, &p[__builtin_ctzll(left)]);
+	for (uint64_t left = ours; left; left &= left - 1)
+		tcp_input_user(w->tcp, &p[__builtin_ctzll(left)]);
 }
 
 static bool starts(const struct pkt *p)

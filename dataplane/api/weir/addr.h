@@ -35,9 +35,9 @@ static inline bool ip_is_any(const struct ip_addr *a)
 
 static inline bool ip_is_v4(const struct ip_addr *a)
 {
-	static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	static const struct ip_addr mapped = {.b = {[10] = 0xff, [11] = 0xff}};
 
-	return memcmp(a->b, mapped, sizeof(mapped)) == 0;
+	return a->q[0] == 0 && a->w[2] == mapped.w[2];
 }
 
 /** The v4-mapped form of an IPv4 address in network order. */
