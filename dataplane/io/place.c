@@ -9,7 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define NODES_MAX 64 /* that the mask of place_map() has room for */
+#define HUGE_BYTES (2u << 20) /* a huge page of x86-64, and of arm64 with pages of 4 KiB */
+#define NODES_MAX  64         /* that the mask of place_map() has room for */
 
 int place_of_cpu(const char *system, unsigned int cpu)
 {
@@ -98,6 +99,9 @@ void *place_map(size_t bytes, int socket)
 		return NULL;
 	if (socket >= 0 && socket < NODES_MAX)
 		prefer(memory, bytes, socket);
+	if (bytes >=
+	    HUGE_BYTES) /* tables are looked at all over: a miss of the TLB each, in small pages */
+		madvise(memory, bytes, MADV_HUGEPAGE);
 	return memory;
 }
 
