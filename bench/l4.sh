@@ -106,15 +106,20 @@ l4_connections() {
 
 # l4_mirror MODE FLOWS: testpmd between the two ports instead of Weir
 l4_mirror() {
+	local i
 	rm -f "$dir"/*.sock
 	pmd_devices=(--vdev "net_memif1,role=server,id=0,socket=$dir/back.sock,socket-abstract=no,rsize=11")
 	pmd_start between "${workers##*,}" server "$dir/edge.sock" --port-topology=paired --forward-mode="$1"
 	pmd_devices=()
 	pmd_say between start
 	l4_load --l4 udp --plain --connections "$2"
-	sleep "$seconds"
-	load_end
+	sleep "$((seconds + 1))"
+	for ((i = 0; i < 40; i++)); do
+		grep -q '^idle_turns' "$dir/load.out" && break
+		sleep 0.05
+	done
 	pmd_stop between
+	load_end
 	pmd_end between
 	record "packets/s=$(load_value packets/s)" "busy_cycles/packet=$(pmd_cycles between)" "lost=$(load_value lost)" \
 		"generator_idle_%=$(load_value idle_turns_percent)"
