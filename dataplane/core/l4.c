@@ -691,7 +691,7 @@ enum drop l4_packet(struct worker *w, struct flow *f, enum flow_side_id from, st
 			return DROP_FLOW_NO_PORT;
 		}
 		l4_end(w, f);
-		return l4_open(w, p);
+		return DROP_COUNT;
 	}
 	return go_on(w, f, from, p);
 }

@@ -388,11 +388,10 @@ static enum drop take_l4(struct worker *w, struct pkt *p)
 {
 	enum flow_side_id from;
 	struct flow *f = w->flows.slab.used ? find(w, p, &from) : NULL;
-	enum drop end;
+	enum drop end = f ? l4_packet(w, f, from, p) : DROP_COUNT;
 
-	if (f)
-		return l4_packet(w, f, from, p);
-	end = p->kind == PKT_UDP || starts(p) || w->picks_up ? l4_open(w, p) : DROP_COUNT;
+	if (end == DROP_COUNT && (p->kind == PKT_UDP || starts(p) || w->picks_up))
+		end = l4_open(w, p);
 	if (end != DROP_COUNT)
 		return end;
 	if (p->fragment) {

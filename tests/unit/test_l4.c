@@ -495,6 +495,24 @@ static void stays_through_reloads(void **state)
 	sent("10.0.0.2", "10.0.0.12");
 }
 
+/* The client of a flow that is over comes again, and nobody listens any more: as any other packet. */
+static void listener_gone(void **state)
+{
+	const char *to;
+	uint16_t our;
+
+	(void)state;
+	l4_rig_start(&r);
+	our = open_flow(5000, &to);
+	L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = R, .seq = 501);
+	r.snap->n_listeners = 0;
+	worker_use(r.w, r.snap);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = S, .seq = 900),
+	                 DROP_TCP_NO_LISTENER);
+	assert_int_equal(sent("10.0.0.2", "10.0.0.1")->flags, R | A);
+	assert_int_equal(r.w->flows.slab.used, 0);
+}
+
 static void too_big_and_too_far(void **state)
 {
 	const struct l4_sent *s;
@@ -752,6 +770,7 @@ int main(void)
 		L4_TEST(errors_are_bounded),
 		L4_TEST(draining),
 		L4_TEST(stays_through_reloads),
+		L4_TEST(listener_gone),
 		L4_TEST(too_big_and_too_far),
 		L4_TEST(leaves_dead_endpoints),
 		L4_TEST(direct_server_return),
