@@ -29,6 +29,9 @@ struct endpoint_state *upstream_state(struct worker *w, struct slot slot)
 	e->n_waiting = 0;
 	e->wait_first = NULL;
 	e->wait_last = &e->wait_first;
+	e->unanswered = 0;
+	e->silent_us = 0;
+	e->dead = false;
 	return e;
 }
 

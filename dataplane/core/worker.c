@@ -560,10 +560,18 @@ const struct offload_counts *worker_offload(const struct worker *w, uint32_t por
 
 /* ---- shared by the engine's files ---------------------------------------------------------- */
 
+/* Flows and tunnels outlive the documents that they were opened under. */
+static bool is_past(struct slot slot, uint32_t epoch)
+{
+	return (int32_t)(slot.epoch - epoch) < 0;
+}
+
 struct dest_stats *worker_dest_stats(struct worker *w, struct slot slot)
 {
 	struct dest_stats *d = &w->stats.dests[slot.index];
 
+	if (is_past(slot, d->epoch))
+		return &w->past_dest;
 	if (d->epoch != slot.epoch) {
 		memset(d, 0, sizeof(*d));
 		d->epoch = slot.epoch;
@@ -575,6 +583,8 @@ struct endpoint_stats *worker_endpoint_stats(struct worker *w, struct slot slot)
 {
 	struct endpoint_stats *e = &w->stats.endpoints[slot.index];
 
+	if (is_past(slot, e->epoch))
+		return &w->past_endpoint;
 	if (e->epoch != slot.epoch) {
 		memset(e, 0, sizeof(*e));
 		e->epoch = slot.epoch;

@@ -181,6 +181,9 @@ struct worker {
 	uint32_t next_port; /* source port search goes on from here, host order */
 	uint32_t next_source;
 	struct worker_stats stats;
+	struct dest_stats
+		past_dest; /* what is counted for slots that are others' by now; nobody reads it */
+	struct endpoint_stats past_endpoint;
 	struct timer_wheel wheel;
 	struct route_bits bits;
 	struct http1_request request;   /* the one being handled right now */
@@ -366,7 +369,7 @@ void local_https(struct worker *w, struct session *s);
 
 /* ---- worker.c: what the others share ------------------------------------------------------- */
 
-/** Statistics of a destination, reset if they belong to an older user of the slot. */
+/** Statistics of a destination, reset if they belong to an older user of the slot; a newer one's are left alone. */
 struct dest_stats *worker_dest_stats(struct worker *w, struct slot slot);
 struct endpoint_stats *worker_endpoint_stats(struct worker *w, struct slot slot);
 uint64_t worker_random(struct worker *w);

@@ -495,6 +495,51 @@ static void stays_through_reloads(void **state)
 	sent("10.0.0.2", "10.0.0.12");
 }
 
+/* A flow that is taken up again counts nowhere when its statistics are another's by now. */
+static void slots_of_others(void **state)
+{
+	struct dest_stats *d;
+	const char *to;
+	uint16_t our;
+
+	(void)state;
+	r.split.n_table = 1;
+	l4_rig_start(&r);
+	our = open_flow(5000, &to);
+	L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = R, .seq = 501);
+	r.dests[0].stats.epoch = 2;
+	r.endpoints[0].slot.epoch = 2;
+	open_flow(5001, &to);
+	d = &worker_stats(r.w)->dests[0];
+	assert_int_equal(d->active, 1);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101, .ack = 501, .len = 5);
+	sent("10.0.0.2", to);
+	assert_int_equal(d->epoch, 2);
+	assert_int_equal(d->active, 1);
+	assert_int_equal(worker_stats(r.w)->endpoints[0].epoch, 2);
+	assert_int_equal(worker_stats(r.w)->endpoints[0].active, 1);
+	assert_int_equal(l4_rig_count(&r, COUNT_FLOWS), 2);
+	l4_rig_pass(&r, 3700000000);
+	assert_int_equal(d->active, 0);
+	assert_int_equal(worker_stats(r.w)->endpoints[0].conns, 0);
+	assert_int_equal(l4_rig_count(&r, COUNT_FLOWS), 0);
+}
+
+/* Nor is an endpoint dead because the one was that had its place before. */
+static void place_of_the_dead(void **state)
+{
+	(void)state;
+	r.node.times.dead_endpoint_us = 5000000;
+	r.split.n_table = 1;
+	l4_rig_start(&r);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = S, .seq = 100);
+	r.w->endpoints[0].dead = true;
+	r.endpoints[0].slot.epoch = 2;
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 100);
+	assert_int_equal(r.w->endpoints[0].epoch, 2);
+	assert_false(r.w->endpoints[0].dead);
+}
+
 /* The client of a flow that is over comes again, and nobody listens any more: as any other packet. */
 static void listener_gone(void **state)
 {
@@ -770,6 +815,8 @@ int main(void)
 		L4_TEST(errors_are_bounded),
 		L4_TEST(draining),
 		L4_TEST(stays_through_reloads),
+		L4_TEST(slots_of_others),
+		L4_TEST(place_of_the_dead),
 		L4_TEST(listener_gone),
 		L4_TEST(too_big_and_too_far),
 		L4_TEST(leaves_dead_endpoints),
