@@ -258,9 +258,10 @@ static enum drop refuse(struct worker *w, struct pkt *p, enum drop end)
 	return end;
 }
 
+/* A device may still forward what it has a rule for; and what a splice sent last, splice.c knows. */
 static bool has_rested(const struct worker *w, const struct flow *f)
 {
-	return f->state == FLOW_CLOSED && !f->offload &&
+	return f->state == FLOW_CLOSED && !f->offload && !(f->flags & FLOW_F_SPLICE) &&
 	       (uint16_t)(w->flows.now_s - f->due_s) >= REST_LEAST_S;
 }
 

@@ -292,6 +292,31 @@ static void uses_resting_ports(void **state)
 	assert_int_equal(r.w->flows.slab.used, 1);
 }
 
+/* A port rests on while a device may have a rule of its flow, or when the flow was a splice: nobody knows its numbers. */
+static void keeps_ports_of_others(void **state)
+{
+	const char *to;
+	uint16_t our;
+
+	(void)state;
+	r.node.source_port_max = r.node.source_port_min;
+	r.split.n_table = 1;
+	l4_rig_start(&r);
+	our = open_flow(5000, &to);
+	L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = R, .seq = 501);
+	l4_rig_pass(&r, 3000000);
+	only_flow()->offload = 1;
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 1),
+	                 DROP_FLOW_NO_PORT);
+	only_flow()->offload = 0;
+	only_flow()->flags |= FLOW_F_SPLICE;
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 1),
+	                 DROP_FLOW_NO_PORT);
+	only_flow()->flags &= (uint8_t)~FLOW_F_SPLICE;
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5001, 80, .flags = S, .seq = 1),
+	                 DROP_FLOW_IN);
+}
+
 static void clamps_mss(void **state)
 {
 	static const uint8_t mss[4] = {2, 4, 0x23, 0x00};
@@ -806,6 +831,7 @@ int main(void)
 		L4_TEST(bounded_under_flood),
 		L4_TEST(refuses_when_full),
 		L4_TEST(uses_resting_ports),
+		L4_TEST(keeps_ports_of_others),
 		L4_TEST(clamps_mss),
 		L4_TEST(forwards_udp),
 		L4_TEST(never_sends_a_zero_sum),
