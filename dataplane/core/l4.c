@@ -28,6 +28,7 @@
 #define EXPIRED_AT_ONCE 64   /* flows looked at in one turn */
 #define FREE_TRIES      16   /* source ports looked at before a resting one is used again */
 #define PORT_TRIES      4096 /* and before giving up */
+#define VICTIMS         8    /* flows asked to make room for one */
 #define REST_LEAST_S    2 /* a port rests for more than a second: packets of before are on the way */
 #define RESTED_STEP     65536 /* how far beyond the old connection's numbers the new one begins */
 #define DEAD_OPENS      3 /* connections without an answer before an endpoint may count as dead */
@@ -366,12 +367,17 @@ static const struct dest *pick(struct worker *w, const struct split *s,
 
 void l4_make_room(struct worker *w)
 {
-	struct flow *victim = flow_victim(&w->flows);
+	struct flow *victim;
 
-	if (!victim || !offload_end(&w->offload, victim, OFFLOAD_WHY_CLOSED))
+	for (int i = 0; i < VICTIMS && (victim = flow_victim(&w->flows)); i++) {
+		if (!offload_end(&w->offload, victim, OFFLOAD_WHY_CLOSED)) {
+			hold(w, victim);
+			continue;
+		}
+		worker_count(w, COUNT_FLOWS_PUSHED_OUT);
+		l4_end(w, victim);
 		return;
-	worker_count(w, COUNT_FLOWS_PUSHED_OUT);
-	l4_end(w, victim);
+	}
 }
 
 static struct flow_choice choice_of(struct worker *w, const struct dest *d,

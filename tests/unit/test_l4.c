@@ -317,6 +317,34 @@ static void keeps_ports_of_others(void **state)
 	                 DROP_FLOW_IN);
 }
 
+/* A table full of flows that are over, the oldest of which still has a rule in a device: the next one goes. */
+static void one_in_a_device_holds_up_nobody(void **state)
+{
+	static alignas(64) uint8_t memory[4096];
+	struct offload_entry *e;
+	const char *to;
+	uint16_t our;
+
+	(void)state;
+	r.node.limits.flows = 2;
+	r.split.n_table = 1;
+	l4_rig_start(&r);
+	for (uint16_t i = 0; i < 2; i++) {
+		our = open_flow((uint16_t)(5000 + i), &to);
+		L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = R, .seq = 501);
+	}
+	slab_init(&r.w->offload.slab, memory, 1, sizeof(*e));
+	e = slab_get(&r.w->offload.slab);
+	*e = (struct offload_entry){.state = OFFLOAD_REMOVING};
+	flow_at(&r.w->flows, 0)->offload = 1;
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 6000, 80, .flags = S, .seq = 1),
+	                 DROP_FLOW_IN);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 6001, 80, .flags = S, .seq = 1),
+	                 DROP_FLOW_LIMIT); /* nothing but that one is over */
+	l4_rig_pass(&r, 1000000);
+	flow_at(&r.w->flows, 0)->offload = 0;
+}
+
 static void clamps_mss(void **state)
 {
 	static const uint8_t mss[4] = {2, 4, 0x23, 0x00};
@@ -832,6 +860,7 @@ int main(void)
 		L4_TEST(refuses_when_full),
 		L4_TEST(uses_resting_ports),
 		L4_TEST(keeps_ports_of_others),
+		L4_TEST(one_in_a_device_holds_up_nobody),
 		L4_TEST(clamps_mss),
 		L4_TEST(forwards_udp),
 		L4_TEST(never_sends_a_zero_sum),
