@@ -27,8 +27,9 @@
 
 #define EXPIRED_AT_ONCE 64   /* flows looked at in one turn */
 #define FREE_TRIES      16   /* source ports looked at before a resting one is used again */
-#define PORT_TRIES      4096 /* and before giving up */
+#define PORT_TRIES      4096 /* and before giving up, unless that was in vain lately */
 #define VICTIMS         8    /* flows asked to make room for one */
+#define PORT_TRIES_MIN  64
 #define REST_LEAST_S    2 /* a port rests for more than a second: packets of before are on the way */
 #define RESTED_STEP     65536 /* how far beyond the old connection's numbers the new one begins */
 #define DEAD_OPENS      3 /* connections without an answer before an endpoint may count as dead */
@@ -266,17 +267,39 @@ static bool has_rested(const struct worker *w, const struct flow *f)
 	       (uint16_t)(w->flows.now_s - f->due_s) >= REST_LEAST_S;
 }
 
-/* A port of which nothing is left, else one that rests; false: neither. */
-static bool choose_port(struct worker *w, struct flow *f, const struct ip_addr *src,
-                        const struct ip_addr *dst, struct flow **resting)
+/* Nobody has answered, and not for want of time: a flood must not have all ports for times.flow_syn. */
+static bool is_unanswered(const struct worker *w, const struct flow *f)
+{
+	return f->state == FLOW_HALF_OPEN && (uint16_t)(w->flows.now_s - f->due_s) >= REST_LEAST_S;
+}
+
+static bool may_go(const struct worker *w, const struct flow *f)
+{
+	return is_unanswered(w, f) || (!flow_is_udp(f) && has_rested(w, f));
+}
+
+/* Searches in vain cost more than anything else that a packet can ask for, so each makes the next one shorter. */
+static void learn_tries(struct worker *w, bool found)
+{
+	uint32_t tries = found ? w->port_tries * 2 : w->port_tries / 2;
+
+	w->port_tries = tries < PORT_TRIES_MIN ? PORT_TRIES_MIN : tries;
+	if (w->port_tries > PORT_TRIES)
+		w->port_tries = PORT_TRIES;
+}
+
+/* A port of which nothing is left, else one whose flow may go for it; false: neither. */
+static bool search_port(struct worker *w, struct flow *f, const struct ip_addr *src,
+                        const struct ip_addr *dst, struct flow **old)
 {
 	uint32_t min = w->node->source_port_min, max = w->node->source_port_max, seen = 0;
+	uint32_t tries = w->port_tries * w->n_workers;
 	struct flow_side *s = &f->side[FLOW_SERVER];
 	struct tcp_peer peer = {.local = *src, .remote = *dst, .rport = s->rport};
 	be16_t rest = 0;
 
-	*resting = NULL;
-	for (uint32_t i = 0; i < PORT_TRIES * w->n_workers && i <= max - min; i++) {
+	*old = NULL;
+	for (uint32_t i = 0; i < tries && i <= max - min; i++) {
 		uint32_t port = w->next_port;
 		enum flow_side_id side;
 		struct flow *other;
@@ -291,20 +314,37 @@ static bool choose_port(struct worker *w, struct flow *f, const struct ip_addr *
 		                       &side);
 		if (!other)
 			return true;
-		if (!*resting && !flow_is_udp(f) && has_rested(w, other)) {
-			*resting = other;
+		if (!*old && side == FLOW_SERVER && may_go(w, other)) {
+			*old = other;
 			rest = s->lport;
 		}
-		if (*resting && ++seen >= FREE_TRIES)
+		if (*old && ++seen >= FREE_TRIES)
 			break;
 	}
 	s->lport = rest;
-	return *resting;
+	return *old;
 }
 
-/* Begin beyond the connection that used these ports before. */
+static bool choose_port(struct worker *w, struct flow *f, const struct ip_addr *src,
+                        const struct ip_addr *dst, struct flow **old)
+{
+	bool found = search_port(w, f, src, dst, old);
+
+	learn_tries(w, found);
+	return found;
+}
+
+/*
+ * Begin beyond the connection that used these ports before. One that was not answered leaves nothing at the
+ * endpoint, or a SYN cookie.
+ */
 static void follow(struct worker *w, struct flow *f, struct flow *old, struct pkt *p)
 {
+	if (old->state == FLOW_HALF_OPEN) {
+		worker_count(w, COUNT_FLOWS_PUSHED_OUT);
+		l4_end(w, old);
+		return;
+	}
 	f->side[FLOW_SERVER].seq_add = old->splice + RESTED_STEP - wire_get32(p->l4 + TCP_SEQ);
 	f->flags |= FLOW_F_SEQ;
 	worker_count(w, COUNT_FLOW_RESTS);
@@ -318,7 +358,7 @@ static enum drop reach(struct worker *w, struct flow *f, const struct flow_choic
 {
 	struct flow_side *s = &f->side[FLOW_SERVER];
 	const struct ip_addr *src = upstream_source(w, &to->addr);
-	struct flow *resting;
+	struct flow *old;
 
 	if (!src)
 		return DROP_FLOW_NO_ENDPOINT;
@@ -329,12 +369,12 @@ static enum drop reach(struct worker *w, struct flow *f, const struct flow_choic
 		return DROP_FLOW_SEND;
 	if (f->flags & FLOW_F_ONE_WAY)
 		return DROP_COUNT;
-	if (!choose_port(w, f, src, &to->addr, &resting)) {
+	if (!choose_port(w, f, src, &to->addr, &old)) {
 		worker_count(w, COUNT_TCP_NO_PORT);
 		return DROP_FLOW_NO_PORT;
 	}
-	if (resting)
-		follow(w, f, resting, p);
+	if (old)
+		follow(w, f, old, p);
 	return DROP_COUNT;
 }
 

@@ -195,6 +195,7 @@ struct worker *worker_init(void *memory, const struct worker_env *env, struct sn
 	w->rng = env->seed | 1;
 	w->now_us = now_us;
 	w->next_port = env->node->source_port_min;
+	w->port_tries = UINT16_MAX;
 	timer_init(&w->wheel, now_us);
 	w->net = net_init(m + l.net, NEIGHS_MAX, env->node, env->ports, env->pool, env->id == 0,
 	                  w->stats.counters);

@@ -178,7 +178,8 @@ struct worker {
 	struct fragments fragments;
 	struct quic_ids quic_ids;
 	struct offload offload;
-	uint32_t next_port; /* source port search goes on from here, host order */
+	uint32_t next_port;  /* source port search goes on from here, host order */
+	uint32_t port_tries; /* of a flow: how long to look for one */
 	uint32_t next_source;
 	struct worker_stats stats;
 	struct dest_stats

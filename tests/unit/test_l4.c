@@ -317,6 +317,35 @@ static void keeps_ports_of_others(void **state)
 	                 DROP_FLOW_IN);
 }
 
+/* When a flood has all source ports, those that nobody answered for are taken again. */
+static void takes_unanswered_ports(void **state)
+{
+	(void)state;
+	r.node.source_port_max = r.node.source_port_min;
+	r.split.n_table = 1;
+	l4_rig_start(&r);
+	for (uint8_t proto = IP_TCP; proto; proto = proto == IP_TCP ? IP_UDP : 0) {
+		uint16_t port = proto == IP_TCP ? 80 : 53;
+
+		assert_int_equal(L4_IN(&r, "10.0.0.77", "10.0.0.2", 5000, port, proto, .flags = S),
+		                 DROP_FLOW_IN);
+		assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, port, proto, .flags = S),
+		                 DROP_FLOW_NO_PORT);
+		l4_rig_pass(&r, 2000000);
+		assert_int_equal(
+			L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, port, proto, .flags = S, .seq = 77),
+			DROP_FLOW_IN);
+		if (proto == IP_TCP)
+			assert_int_equal(sent("10.0.0.2", "10.0.0.11")->seq, 77);
+	}
+	assert_int_equal(r.w->flows.slab.used, 2);
+	assert_int_equal(l4_rig_count(&r, COUNT_FLOWS_PUSHED_OUT), 2);
+	for (uint16_t i = 0; i < 20; i++)
+		L4_IN(&r, "10.0.0.1", "10.0.0.2", (uint16_t)(6000 + i), 53, IP_UDP, .len = 1);
+	assert_int_equal(r.w->port_tries,
+	                 64); /* no packet makes us look for long, again and again */
+}
+
 /* A table full of flows that are over, the oldest of which still has a rule in a device: the next one goes. */
 static void one_in_a_device_holds_up_nobody(void **state)
 {
@@ -860,6 +889,7 @@ int main(void)
 		L4_TEST(refuses_when_full),
 		L4_TEST(uses_resting_ports),
 		L4_TEST(keeps_ports_of_others),
+		L4_TEST(takes_unanswered_ports),
 		L4_TEST(one_in_a_device_holds_up_nobody),
 		L4_TEST(clamps_mss),
 		L4_TEST(forwards_udp),
