@@ -82,10 +82,10 @@ struct flow {
 	struct slot dest; /* whose statistics count it */
 	struct slot endpoint;
 	uint32_t next, prev; /* in its queue: index + 1; 0: none */
-	uint32_t
-		splice; /* index + 1 of what splice.c knows of it; CLOSED: the last sequence number that the
+	uint32_t splice;     /* index + 1 of what splice.c knows of it; HALF_OPEN: the endpoint's
+	                         first sequence number; else the last one that the
 	                         endpoint saw from us */
-	uint32_t offload; /* index + 1 of what offload.c knows of it */
+	uint32_t offload;    /* index + 1 of what offload.c knows of it */
 };
 static_assert(sizeof(struct flow) == 128, "a flow is two cache lines");
 

@@ -34,6 +34,7 @@
 #define RESTED_STEP     65536 /* how far beyond the old connection's numbers the new one begins */
 #define DEAD_OPENS      3 /* connections without an answer before an endpoint may count as dead */
 #define PROBE_US        1000000
+#define EARLY_BYTES     1048576 /* of an endpoint before the handshake is over */
 
 /* ---- counting -------------------------------------------------------------------------------- */
 
@@ -603,15 +604,30 @@ static void reset(struct worker *w, struct flow *f)
 	become(w, f, FLOW_CLOSED);
 }
 
-static void half_open(struct worker *w, struct flow *f, enum flow_side_id from, uint8_t flags)
+/*
+ * Only who has got the endpoint's SYN knows its number, give or take the data that came behind it: who sends from
+ * an address that is not its own cannot make flows that last.
+ */
+static bool saw_answer(const struct flow *f, const struct pkt *p)
 {
+	return f->flags & FLOW_F_ONE_WAY ||
+	       (f->side[FLOW_SERVER].bytes &&
+	        wire_get32(p->l4 + TCP_ACKNO) - f->splice < EARLY_BYTES);
+}
+
+static void half_open(struct worker *w, struct flow *f, enum flow_side_id from, const struct pkt *p)
+{
+	uint8_t flags = p->l4[TCP_FLAGS];
+
 	if (from == FLOW_SERVER)
 		answered(w, f);
+	if (from == FLOW_SERVER && flags & TCP_FLAG_SYN)
+		f->splice = wire_get32(p->l4 + TCP_SEQ) + 1;
 	if (flags & TCP_FLAG_RST)
 		reset(w, f);
 	else if (from == FLOW_CLIENT && flags & TCP_FLAG_SYN)
 		asked(w, f);
-	else if (from == FLOW_CLIENT && flags & TCP_FLAG_ACK)
+	else if (from == FLOW_CLIENT && flags & TCP_FLAG_ACK && saw_answer(f, p))
 		become(w, f, FLOW_ESTABLISHED);
 }
 
@@ -637,7 +653,7 @@ static void follow_tcp(struct worker *w, struct flow *f, enum flow_side_id from,
 	if (flags & TCP_FLAG_SYN)
 		clamp(f, p);
 	if (f->state == FLOW_HALF_OPEN) {
-		half_open(w, f, from, flags);
+		half_open(w, f, from, p);
 		return;
 	}
 	if (f->state == FLOW_CLOSED) {

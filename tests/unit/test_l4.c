@@ -374,6 +374,29 @@ static void one_in_a_device_holds_up_nobody(void **state)
 	flow_at(&r.w->flows, 0)->offload = 0;
 }
 
+/* Who sends from an address that is not its own does not see the endpoint's number, and so cannot open. */
+static void opened_by_who_saw_the_answer(void **state)
+{
+	uint16_t our;
+
+	(void)state;
+	r.split.n_table = 1;
+	l4_rig_start(&r);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = S, .seq = 100);
+	our = r.sent[0].sport;
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101, .ack = 1);
+	assert_int_equal(only_flow()->state, FLOW_HALF_OPEN);
+	L4_IN(&r, "10.0.0.11", "10.0.0.2", 8080, our, .flags = S | A, .seq = 0xfffffffe,
+	      .ack = 101);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101, .ack = 0xfffffffe);
+	assert_int_equal(only_flow()->state, FLOW_HALF_OPEN);
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101, .ack = 3000000);
+	assert_int_equal(only_flow()->state, FLOW_HALF_OPEN);
+	/* the endpoint may have sent early data behind its SYN: RFC 7413 */
+	L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101, .ack = 4000);
+	assert_int_equal(only_flow()->state, FLOW_ESTABLISHED);
+}
+
 static void clamps_mss(void **state)
 {
 	static const uint8_t mss[4] = {2, 4, 0x23, 0x00};
@@ -891,6 +914,7 @@ int main(void)
 		L4_TEST(keeps_ports_of_others),
 		L4_TEST(takes_unanswered_ports),
 		L4_TEST(one_in_a_device_holds_up_nobody),
+		L4_TEST(opened_by_who_saw_the_answer),
 		L4_TEST(clamps_mss),
 		L4_TEST(forwards_udp),
 		L4_TEST(never_sends_a_zero_sum),
