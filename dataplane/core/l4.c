@@ -704,11 +704,17 @@ static bool is_anew(struct worker *w, const struct flow *f, enum flow_side_id fr
 	return f->state == FLOW_CLOSED || (f->state == FLOW_HALF_OPEN && e && e->dead);
 }
 
+/* It may take no new connections and yet serve those that it has. */
 static bool is_cut_off(struct worker *w, const struct flow *f, enum flow_side_id from)
 {
-	const struct endpoint_state *e = state_of(w, f);
+	struct endpoint_state *e = state_of(w, f);
 
-	return e && e->dead && from == FLOW_CLIENT && f->state == FLOW_ESTABLISHED;
+	if (!e || !e->silent_us || f->state != FLOW_ESTABLISHED)
+		return false;
+	if (from == FLOW_SERVER)
+		e->heard_us = w->now_us;
+	return from == FLOW_CLIENT && e->dead &&
+	       w->now_us - e->heard_us >= w->node->times.dead_endpoint_us;
 }
 
 static enum drop cut(struct worker *w, struct flow *f, struct pkt *p)

@@ -32,6 +32,7 @@ struct endpoint_state *upstream_state(struct worker *w, struct slot slot)
 	e->unanswered = 0;
 	e->silent_us = 0;
 	e->dead = false;
+	e->heard_us = 0;
 	return e;
 }
 

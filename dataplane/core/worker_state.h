@@ -144,6 +144,7 @@ struct endpoint_state {
 	bool dead;           /* it has not answered for times.dead_endpoint */
 	uint64_t silent_us;  /* since when it has not; 0: it has */
 	uint64_t probe_us;   /* dead: when a flow may try it again */
+	uint64_t heard_us;   /* silent: when something came of a flow that was open */
 };
 
 /* Longest reply of our own: a direct response of 1 MB (Istio's limit) and its head. */

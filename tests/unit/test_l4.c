@@ -730,6 +730,32 @@ static void leaves_dead_endpoints(void **state)
 	assert_false(r.w->endpoints[0].dead);
 }
 
+/* No answer to new connections, but those that are open go on: they are left alone. */
+static void cuts_no_one_who_is_heard(void **state)
+{
+	const char *to;
+	uint16_t our;
+
+	(void)state;
+	r.node.times.dead_endpoint_us = 5000000;
+	r.split.n_table = 1;
+	l4_rig_start(&r);
+	our = open_flow(5000, &to);
+	for (uint16_t i = 0; i < 40; i++) {
+		L4_IN(&r, "10.0.0.1", "10.0.0.2", (uint16_t)(6000 + i), 80, .flags = S, .seq = 9);
+		L4_IN(&r, to, "10.0.0.2", 8080, our, .flags = A, .seq = 501, .ack = 101, .len = 1);
+		assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101,
+		                       .ack = 501, .len = 5),
+		                 DROP_FLOW_IN);
+		l4_rig_pass(&r, 500000);
+	}
+	assert_true(r.w->endpoints[0].dead);
+	l4_rig_pass(&r, 5000000);
+	assert_int_equal(L4_IN(&r, "10.0.0.1", "10.0.0.2", 5000, 80, .flags = A, .seq = 101,
+	                       .ack = 501, .len = 5),
+	                 DROP_FLOW_NO_ENDPOINT);
+}
+
 /* ---- without answers through us --------------------------------------------------------------- */
 
 static void direct_server_return(void **state)
@@ -929,6 +955,7 @@ int main(void)
 		L4_TEST(listener_gone),
 		L4_TEST(too_big_and_too_far),
 		L4_TEST(leaves_dead_endpoints),
+		L4_TEST(cuts_no_one_who_is_heard),
 		L4_TEST(direct_server_return),
 		L4_TEST(inside_ip),
 		L4_TEST(inside_udp),
