@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define OTHERS UINT32_MAX /* as fragment.flow */
+
 static uint32_t sets_for(uint32_t max)
 {
 	uint32_t sets = 1;
@@ -55,6 +57,20 @@ static struct fragment *place_for(const struct fragments *t, const struct flow_t
 	return best;
 }
 
+static struct fragment *enter(struct fragments *t, const struct flow_table *flows,
+                              const struct pkt *p, uint32_t flow)
+{
+	struct fragment *e = place_for(t, flows, p);
+
+	*e = (struct fragment){.id = p->fragment_id,
+	                       .flow = flow,
+	                       .own = p->own,
+	                       .seen_s = flows->now_s,
+	                       .udp = p->kind == PKT_UDP};
+	memcpy(e->src, p->src.b, sizeof(e->src));
+	return e;
+}
+
 void fragment_first(struct fragments *t, const struct flow_table *flows, const struct flow *f,
                     enum flow_side_id side, const struct pkt *p)
 {
@@ -62,34 +78,49 @@ void fragment_first(struct fragments *t, const struct flow_table *flows, const s
 
 	if (!t->v)
 		return;
-	e = place_for(t, flows, p);
-	*e = (struct fragment){.id = p->fragment_id,
-	                       .flow = slab_index(&flows->slab, f) + 1,
-	                       .own = p->own,
-	                       .seen_s = flows->now_s,
-	                       .side = (uint8_t)side,
-	                       .udp = p->kind == PKT_UDP,
-	                       .lport = f->side[side].lport};
-	memcpy(e->src, p->src.b, sizeof(e->src));
+	e = enter(t, flows, p, slab_index(&flows->slab, f) + 1);
+	e->side = (uint8_t)side;
+	e->lport = f->side[side].lport;
+}
+
+void fragment_other(struct fragments *t, const struct flow_table *flows, const struct pkt *p)
+{
+	if (t->v)
+		enter(t, flows, p, OTHERS);
+}
+
+static const struct fragment *find(const struct fragments *t, const struct flow_table *flows,
+                                   const struct pkt *p)
+{
+	const struct fragment *set = t->v ? set_of(t, p) : NULL;
+
+	for (uint32_t i = 0; set && i < FRAGMENT_WAYS; i++)
+		if (is_it(&set[i], p) &&
+		    (uint16_t)(flows->now_s - set[i].seen_s) <= FRAGMENT_LIFE_S)
+			return &set[i];
+	return NULL;
+}
+
+bool fragment_is_other(const struct fragments *t, const struct flow_table *flows,
+                       const struct pkt *p)
+{
+	const struct fragment *e = find(t, flows, p);
+
+	return e && e->flow == OTHERS;
 }
 
 struct flow *fragment_find(const struct fragments *t, const struct flow_table *flows,
                            const struct pkt *p, enum flow_side_id *side)
 {
-	const struct fragment *set = t->v ? set_of(t, p) : NULL;
+	const struct fragment *e = find(t, flows, p);
+	struct flow *f;
 
-	for (uint32_t i = 0; set && i < FRAGMENT_WAYS; i++) {
-		const struct fragment *e = &set[i];
-		struct flow *f;
-
-		if (!is_it(e, p) || (uint16_t)(flows->now_s - e->seen_s) > FRAGMENT_LIFE_S)
-			continue;
-		f = flow_at(flows, e->flow - 1);
-		if (f->state == FLOW_FREE || f->side[e->side].lport != e->lport ||
-		    f->side[e->side].local != e->own || !flow_peer_is(&f->side[e->side], &p->src))
-			return NULL;
-		*side = e->side;
-		return f;
-	}
-	return NULL;
+	if (!e || e->flow == OTHERS)
+		return NULL;
+	f = flow_at(flows, e->flow - 1);
+	if (f->state == FLOW_FREE || f->side[e->side].lport != e->lport ||
+	    f->side[e->side].local != e->own || !flow_peer_is(&f->side[e->side], &p->src))
+		return NULL;
+	*side = e->side;
+	return f;
 }

@@ -765,14 +765,23 @@ enum drop l4_packet(struct worker *w, struct flow *f, enum flow_side_id from, st
 	return go_on(w, f, from, p);
 }
 
+enum drop l4_other_fragment(struct worker *w, struct pkt *p)
+{
+	fragment_other(&w->fragments, &w->flows, p);
+	buf_free(p->buf);
+	return DROP_FRAGMENT_OTHER;
+}
+
 enum drop l4_fragment(struct worker *w, struct pkt *p)
 {
 	enum flow_side_id from;
 	struct flow *f = fragment_find(&w->fragments, &w->flows, p, &from);
 
 	if (!f) {
+		bool other = fragment_is_other(&w->fragments, &w->flows, p);
+
 		buf_free(p->buf);
-		return DROP_FRAGMENT_LOST;
+		return other ? DROP_FRAGMENT_OTHER : DROP_FRAGMENT_LOST;
 	}
 	f->seen_s = w->flows.now_s;
 	count_bytes(w, f, from, p);

@@ -384,13 +384,22 @@ static struct flow *find(const struct worker *w, const struct pkt *p, enum flow_
 	return f ? f : flow_find(&w->flows, p, from);
 }
 
+/* Every worker has got a copy: see worker_owner(). */
+static bool is_others(const struct worker *w, const struct pkt *p)
+{
+	return p->fragment && w->steer && steer_owner(w->steer, p) != w->id;
+}
+
 /* Flows first: a packet of one is not looked at any further. */
 static enum drop take_l4(struct worker *w, struct pkt *p)
 {
 	enum flow_side_id from;
 	struct flow *f = w->flows.slab.used ? find(w, p, &from) : NULL;
-	enum drop end = f ? l4_packet(w, f, from, p) : DROP_COUNT;
+	enum drop end;
 
+	if (!f && is_others(w, p))
+		return l4_other_fragment(w, p);
+	end = f ? l4_packet(w, f, from, p) : DROP_COUNT;
 	if (end == DROP_COUNT && (p->kind == PKT_UDP || starts(p) || w->picks_up))
 		end = l4_open(w, p);
 	if (end != DROP_COUNT)

@@ -313,6 +313,9 @@ enum drop l4_open(struct worker *w, struct pkt *p);
 /** A packet of a flow; consumed as by l4_open(). DROP_COUNT: it begins anew, and the flow has ended. */
 enum drop l4_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p);
 
+/** A first fragment of no flow here, whose owner is another worker. Consumes it. */
+enum drop l4_other_fragment(struct worker *w, struct pkt *p);
+
 /** A later fragment: it follows the first one of its datagram. Consumes it. */
 enum drop l4_fragment(struct worker *w, struct pkt *p);
 

@@ -65,7 +65,7 @@ static struct buf *from_mbuf(struct rte_mbuf *m, uint8_t port)
 	return b;
 }
 
-/* Can this be the beginning of a TCP packet without anything in front? Those the device sorted. */
+/* Can this be the beginning of a whole TCP packet without anything in front? Those the device sorted. */
 static bool is_plain_tcp(const struct buf *b, uint16_t vlan)
 {
 	size_t l2 = RTE_ETHER_HDR_LEN + (vlan ? sizeof(struct rte_vlan_hdr) : 0);
@@ -74,7 +74,9 @@ static bool is_plain_tcp(const struct buf *b, uint16_t vlan)
 	if (b->len < l2 + sizeof(struct rte_ipv4_hdr))
 		return false;
 	if (l3[0] >> 4 == 4)
-		return l3[offsetof(struct rte_ipv4_hdr, next_proto_id)] == IPPROTO_TCP;
+		return l3[offsetof(struct rte_ipv4_hdr, next_proto_id)] == IPPROTO_TCP &&
+		       !(l3[offsetof(struct rte_ipv4_hdr, fragment_offset)] & 0x3f) &&
+		       !l3[offsetof(struct rte_ipv4_hdr, fragment_offset) + 1];
 	return l3[0] >> 4 == 6 && l3[offsetof(struct rte_ipv6_hdr, proto)] == IPPROTO_TCP;
 }
 

@@ -2,6 +2,7 @@
 /* Flows of layer 4, packet by packet: l4.c, forward.c, l4_icmp.c, fragment.c (support/l4_rig.h draws the stage). */
 #include "csum.h"
 #include "l4_rig.h"
+#include "steer.h"
 #include "tcp_edit.h"
 #include "test.h"
 #include "wire.h"
@@ -925,6 +926,39 @@ static void fragments_follow_their_first(void **state)
 	(void)our;
 }
 
+/* Every worker gets a copy of each fragment, for only the first has ports: one of them forwards it. */
+static void fragments_of_other_workers(void **state)
+{
+	struct hash_key key = {{1, 2}};
+	struct steer steer;
+	uint32_t owned = 0;
+
+	(void)state;
+	r.split.n_table = 1;
+	l4_rig_start(&r);
+	steer_hand_off(&steer, 2, r.node.source_port_min, r.node.source_port_max, &key);
+	r.w->steer = &steer;
+	r.w->n_workers = 2;
+	for (uint16_t i = 0; i < 14; i++) {
+		struct pkt p = {.kind = PKT_UDP, .sport = htons(5000 + i), .dport = htons(53)};
+		enum drop want, end;
+
+		ip_parse("10.0.0.1", &p.src);
+		ip_parse("10.0.0.2", &p.dst);
+		want = steer_owner(&steer, &p) == 0 ? DROP_FLOW_IN : DROP_FRAGMENT_OTHER;
+		owned += want == DROP_FLOW_IN;
+		end = L4_IN(&r, "10.0.0.1", "10.0.0.2", (uint16_t)(5000 + i), 53, IP_UDP, .len = 64,
+		            .id = (uint16_t)(9 + i), .frag = IP4_MORE);
+		assert_int_equal(end, want);
+		assert_int_equal(r.n_sent, want == DROP_FLOW_IN);
+		end = L4_IN(&r, "10.0.0.1", "10.0.0.2", 1, 1, IP_UDP, .len = 64,
+		            .id = (uint16_t)(9 + i), .frag = 9);
+		assert_int_equal(end, want);
+	}
+	assert_in_range(owned, 1, 13);
+	assert_int_equal(r.w->flows.slab.used, owned);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -962,6 +996,7 @@ int main(void)
 		L4_TEST(other_family_needs_a_tunnel),
 		L4_TEST(translates_errors),
 		L4_TEST(fragments_follow_their_first),
+		L4_TEST(fragments_of_other_workers),
 	};
 
 	return cmocka_run_group_tests_name("l4", tests, NULL, NULL);
