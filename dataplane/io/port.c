@@ -36,6 +36,11 @@ static int fail(const struct node_port *node, int rc, const char *what, char *er
 	return rc;
 }
 
+static bool is_virtual(const struct node_port *node)
+{
+	return strncmp(node->device, "net_", 4) == 0;
+}
+
 /* "net_ring0,opt=1" and "0000:01:00.0" are known to ethdev by what stands before the comma. */
 static int find_id(const char *device, uint16_t *id)
 {
@@ -53,7 +58,11 @@ static int find_or_make(struct port *p, char *err, size_t err_size)
 		return 0;
 	rc = rte_dev_probe(p->node->device);
 	if (rc < 0)
-		return fail(p->node, rc, "the device cannot be opened", err, err_size);
+		return fail(p->node, rc,
+		            is_virtual(p->node)
+		                    ? "the device cannot be opened"
+		                    : "the card cannot be opened; weir-nic check says why",
+		            err, err_size);
 	if (find_id(p->node->device, &p->id) < 0)
 		return fail(p->node, -ENODEV, "no driver made a port of it", err, err_size);
 	p->owned = true;
@@ -61,11 +70,6 @@ static int find_or_make(struct port *p, char *err, size_t err_size)
 }
 
 /* ---- deciding ---------------------------------------------------------------------------- */
-
-static bool is_virtual(const struct node_port *node)
-{
-	return strncmp(node->device, "net_", 4) == 0;
-}
 
 /* Of a driver that does not say: what they all have had since the first. It is read back in any case. */
 static uint8_t key_bytes(const struct rte_eth_dev_info *info)

@@ -116,7 +116,7 @@ vm_start() {
 		-smp 2 -m 1280 -nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$vm_dir/kernel/boot/vmlinuz-$vm_release" -initrd "$vm_dir/root.gz" \
 		-append "console=ttyS0 quiet panic=-1 hugepages=160 $append" \
-		-serial "file:$lab_dir/console.log" -chardev "socket,id=ctl,path=$lab_dir/guest.sock,server=on,wait=off" -serial chardev:ctl \
+		-serial "file:$lab_dir/console.log" -chardev "socket,id=ctl,path=$lab_dir/guest.sock,server=on,wait=on" -serial chardev:ctl \
 		"$@" \
 		-netdev tap,id=edge,ifname=tap-edge,script=no,downscript=no,vnet_hdr=off \
 		-device "${VM_EDGE:-e1000e},netdev=edge,bus=pcie.0,addr=3,mac=52:54:00:77:00:03" \
@@ -134,7 +134,7 @@ vm_start() {
 	while IFS= read -r -t 240 line <&"${GUEST[0]}"; do
 		[[ $line == *'<<READY>>'* ]] && return
 	done
-	fail "the guest does not boot: $(tail -3 "$lab_dir/console.log" "$lab_dir/qemu.log")"
+	fail "the guest does not boot: $(tail -n 5 "$lab_dir/console.log"; tail -n 5 "$lab_dir/qemu.log")"
 }
 
 # guest COMMAND: what it prints on standard output; its exit status
