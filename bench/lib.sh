@@ -26,6 +26,7 @@ weir_memory=''               # inside memory: {...}, after a comma
 weir_times=''                # inside times: {...}, after a comma
 edge_addresses=10.77.0.1/24  # with commas
 edge_gateway=''              # for clients of other networks; any address of the edge's will do
+weir_splice=''               # splice.min_body
 huge=false                   # true: 2 MiB pages, when 400 are free
 during=''                    # function that runs while load_measure samples, for about $seconds
 anchor=1                     # 1: rounds() begin with what a mirror costs on this machine now
@@ -189,7 +190,8 @@ weir_yaml() {
 		control: {socket: $dir/control.sock, message_limit: 256Mi}
 		metrics: {address: ""}
 		memory: {hugepages: $huge, file_prefix: ${dir##*/}${weir_memory:+, $weir_memory}}
-		limits: {$weir_limits}
+		limits: {$weir_limits}${weir_splice:+
+		splice: {min_body: $weir_splice\}}
 		times: {drain: 0s, idle_sleep: $idle_sleep${weir_times:+, $weir_times}}
 	YAML
 }
