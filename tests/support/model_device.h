@@ -51,7 +51,7 @@ struct model_device {
 	struct model_asker askers[MODEL_WORKERS];
 	struct model_asked asked[MODEL_ASKED];
 	uint32_t n_asked;
-	uint32_t workers; /* that ask; the others need not be told anything */
+	uint32_t workers;                      /* that ask; the others need not be told anything */
 	int rule[MODEL_WORKERS][MODEL_TOKENS]; /* number in nic; negative: none */
 	uint8_t rule_port[MODEL_WORKERS][MODEL_TOKENS];
 	uint64_t lost_us[MODEL_PORTS]; /* answers about newer rules come after */
