@@ -632,6 +632,9 @@ bool dataplane_port(uint32_t i, struct port_status *out)
 	if (!plane || i >= plane->n_ports)
 		return false;
 	port_status(&plane->ports[i], out);
+	/* the node may have asked for less than the port can: then nobody knows */
+	if (plane->shared.node->offload.level == OFFLOAD_LEVELS - 1)
+		out->offload = offload_rte_level(plane->offload, i);
 	return true;
 }
 
