@@ -294,7 +294,7 @@ struct endpoint_state *upstream_state(struct worker *w, struct slot slot);
 /** Our address for a connection to dst: one of the configured sources of its family, in turn; or NULL. */
 const struct ip_addr *upstream_source(struct worker *w, const struct ip_addr *dst);
 
-/* ---- l4.c: flows are opened, followed, ended ------------------------------------------------- */
+/* ---- l4_open.c, l4.c: flows are opened; followed, ended ------------------------------------------------- */
 
 /** Has this worker room for flows at all? */
 static inline bool l4_on(const struct worker *w)
@@ -309,6 +309,29 @@ static inline bool l4_on(const struct worker *w)
  * @return   its end; DROP_COUNT: it is for nobody here (p is untouched)
  */
 enum drop l4_open(struct worker *w, struct pkt *p);
+
+#define L4_PROBE_US 1000000 /* a dead endpoint is tried again so often */
+
+/** Tell who sent a first packet that it goes no further: RST, or port unreachable. Consumes it. */
+enum drop l4_refuse(struct worker *w, struct pkt *p, enum drop end);
+
+/** An endpoint of a QUIC listener has sent a packet with a long header: which ids lead to it. */
+void l4_learn_quic(struct worker *w, const struct flow *f, const struct pkt *p);
+
+/** Follow and forward a packet of a flow that is known to be its own. Consumes it. */
+enum drop l4_go_on(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p);
+
+/** Where a side is found in the table. */
+uint64_t l4_hash_side(struct worker *w, const struct flow *f, enum flow_side_id side);
+
+/** Count a new flow. */
+void l4_count_opened(struct worker *w, struct flow *f);
+
+/** A rule of a flow may be in a device: the flow is looked at again later. */
+void l4_hold(struct worker *w, struct flow *f);
+
+/** The state of a flow's endpoint; NULL: its slot is another's by now. */
+struct endpoint_state *l4_endpoint_state(struct worker *w, const struct flow *f);
 
 /** A packet of a flow; consumed as by l4_open(). DROP_COUNT: it begins anew, and the flow has ended. */
 enum drop l4_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p);

@@ -634,7 +634,7 @@ bool dataplane_port(uint32_t i, struct port_status *out)
 	port_status(&plane->ports[i], out);
 	/* the node may have asked for less than the port can: then nobody knows */
 	if (plane->shared.node->offload.level == OFFLOAD_LEVELS - 1)
-		out->offload = offload_rte_level(plane->offload, i);
+		out->offload = (uint8_t)offload_rte_level(plane->offload, i);
 	return true;
 }
 
