@@ -396,8 +396,13 @@ static enum drop pass_on(struct worker *w, struct splice *sp, enum flow_side_id 
 	uint16_t wnd = from == sp->source ? window_for_sink(sp) : window_for_source(w, sp);
 	uint8_t flags = g->flags & (uint8_t)~TCP_FLAG_FIN;
 	struct tcp_frozen *to = &sp->seen[!from];
+	struct splice_way way = sp->way[from];
 
-	splice_rewrite(p->l4, g, &sp->way[from], wnd, flags);
+	/* An ACK behind bytes that are held: were the source to see their numbers, it would take our own
+	   segments, which come before them, for old ones when the splice is over, and their windows. */
+	if (from != sp->source && after(g->seq, sp->seen[from].rcv_nxt))
+		way.seq_add -= g->seq - sp->seen[from].rcv_nxt;
+	splice_rewrite(p->l4, g, &way, wnd, flags);
 	if (g->ts_at)
 		to->ts_sent = later(to->ts_sent, g->tsval + sp->way[from].tsval_add);
 	sp->flow->seen_s = w->flows.now_s;
