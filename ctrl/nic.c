@@ -237,7 +237,7 @@ static void take_traps(struct reader *r, struct nic *nic, const struct tree_node
 		const char *when = text_at(c, "when");
 
 		*t = (struct nic_trap){.what = text_at(c, "what"),
-		                       .todo = text_at(c, "do"),
+		                       .remedy = text_at(c, "do"),
 		                       .source = text_at(c, "source")};
 		if (when)
 			nic_parse_when(r->arena, when, &t->when);

@@ -31,7 +31,7 @@ struct nic_when {
 };
 
 struct nic_trap {
-	const char *what, *todo, *source;
+	const char *what, *remedy, *source;
 	struct nic_when when;
 };
 

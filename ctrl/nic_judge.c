@@ -193,7 +193,7 @@ static void judge_traps(const struct nic *n, const struct nic_port *p, struct di
 	for (uint32_t i = 0; i < n->n_traps; i++)
 		if (nic_holds(&n->traps[i].when, p))
 			diag_warn(diags, nowhere(), "NIC_TRAP", "port %s (%s): %s; %s", p->name,
-			          n->family, n->traps[i].what, n->traps[i].todo);
+			          n->family, n->traps[i].what, n->traps[i].remedy);
 }
 
 void nic_judge(const struct nic *nic, const struct nic_port *port, struct diag_list *diags)

@@ -120,7 +120,7 @@ static void a_profile_is_read(void **state)
 	assert_true(n->rss);
 	assert_int_equal(n->level, OFFLOAD_REWRITE);
 	assert_int_equal(n->n_traps, 3);
-	assert_string_equal(n->traps[0].todo, "mtu: 1460");
+	assert_string_equal(n->traps[0].remedy, "mtu: 1460");
 	assert_null(n->traps[2].when.field);
 	diag_fini(&diags);
 	nic_fini(&l);
