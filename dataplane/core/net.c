@@ -59,16 +59,9 @@ bool net_link_broadcast(const struct net_link *l, be32_t v4)
 	return false;
 }
 
-/* Fibonacci hashing of the half of an address that differs between our own. */
-static uint32_t row_of(const struct ip_addr *a)
-{
-	return (uint32_t)((a->q[1] ^ a->q[0]) * 0x9e3779b97f4a7c15ull >> 54);
-}
-static_assert(NET_OURS_ROWS == 1 << (64 - 54), "row_of() gives 10 bits");
-
 int net_own_number(const struct net *n, const struct ip_addr *a)
 {
-	for (uint32_t row = row_of(a);; row = (row + 1) % NET_OURS_ROWS) {
+	for (uint32_t row = net_row(a);; row = (row + 1) % NET_OURS_ROWS) {
 		if (n->ours_row[row] == 0)
 			return -1;
 		if (ip_eq(&n->ours[n->ours_row[row] - 1], a))
@@ -86,10 +79,16 @@ const struct ip_addr *net_own(const struct net *n, uint16_t i)
 	return &n->ours[i];
 }
 
+static void suspect(struct net *n, const struct ip_addr *a)
+{
+	n->suspects[net_row(a) / 64] |= 1ull << net_row(a) % 64;
+}
+
 static void add_ours(struct net *n, const struct ip_addr *a)
 {
-	uint32_t row = row_of(a);
+	uint32_t row = net_row(a);
 
+	suspect(n, a);
 	if (net_is_ours(n, a))
 		return;
 	while (n->ours_row[row])
@@ -128,6 +127,7 @@ static void link_init(struct net *n, struct net_link *l, const struct net_port *
 	l->conf = *conf;
 	memcpy(&l->mac, conf->mac, MAC_LEN);
 	l->l2_len = conf->vlan ? ETH_LEN + VLAN_LEN : ETH_LEN;
+	l->tag = __builtin_bswap32((uint32_t)ETH_TYPE_VLAN << 16 | conf->vlan);
 	for (uint32_t i = 0; i < conf->n_addrs; i++) {
 		l->addrs[l->n_addrs++] = conf->addrs[i];
 		add_broadcast(l, &conf->addrs[i]);
@@ -136,6 +136,11 @@ static void link_init(struct net *n, struct net_link *l, const struct net_port *
 		l->addrs[l->n_addrs++] = own;
 	for (uint32_t i = 0; i < l->n_addrs; i++)
 		add_ours(n, &l->addrs[i].addr);
+	for (uint32_t i = 0; i < l->n_broadcasts; i++) {
+		struct ip_addr a = ip_from_v4(l->broadcasts[i]);
+
+		suspect(n, &a);
+	}
 }
 
 /*

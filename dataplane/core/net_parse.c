@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * In: from a frame to a struct pkt, one function for each header.
+ * In: from a frame to a struct pkt, one function for each header. Most frames are done with by
+ * net_plain.c, which takes no wrong ones.
  *
  * Every byte read was checked to be there: `left` is always what remains of the frame, and then of
  * the IP packet, from the header being read on. A packet that does not get through ends in exactly
@@ -367,7 +368,7 @@ static enum drop parse(struct frame *f)
 	}
 }
 
-enum drop net_parse(struct net *n, struct buf *b, struct pkt *p)
+enum drop net_parse_any(struct net *n, struct buf *b, struct pkt *p)
 {
 	struct frame f = {n, &n->links[b->port], p, b->data, b->len, false};
 	enum drop end;
@@ -383,4 +384,9 @@ enum drop net_parse(struct net *n, struct buf *b, struct pkt *p)
 	if (end != DROP_COUNT)
 		buf_free(b);
 	return end;
+}
+
+enum drop net_parse(struct net *n, struct buf *b, struct pkt *p)
+{
+	return net_parse_plain(n, b, p) ? DROP_COUNT : net_parse_any(n, b, p);
 }

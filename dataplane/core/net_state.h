@@ -97,6 +97,7 @@ struct net_route {
 struct net_link {
 	struct net_port conf; /* addrs includes nothing but what io gave */
 	uint64_t mac;         /* conf.mac as the low 48 bits of a load */
+	be32_t tag;           /* l2_len 18: what stands behind the MAC addresses, without priority */
 	uint8_t l2_len;
 	uint32_t n_addrs;
 	struct node_prefix addrs[NET_PORT_ADDRS_MAX]; /* conf.addrs, then the link-local one */
@@ -119,6 +120,7 @@ struct net {
 	struct net_route routes[NET_ROUTES_MAX]; /* longest prefix first */
 	struct ip_addr ours[NET_OURS_MAX];
 	uint16_t ours_row[NET_OURS_ROWS]; /* index + 1 into ours, open addressing */
+	uint64_t suspects[NET_OURS_ROWS / 64]; /* a bit for each row of what is never a source */
 
 	uint64_t
 		refused_us; /* token bucket of net_refuse(): when it was full last, moved on by each */
@@ -143,6 +145,21 @@ struct net {
 
 /* ---- net.c ------------------------------------------------------------------------------ */
 
+/* Fibonacci hashing of the half of an address that differs between our own. */
+static inline uint32_t net_row(const struct ip_addr *a)
+{
+	return (uint32_t)((a->q[1] ^ a->q[0]) * 0x9e3779b97f4a7c15ull >> 54);
+}
+static_assert(NET_OURS_ROWS == 1 << (64 - 54), "net_row() gives 10 bits");
+
+/** May it be one of our addresses, or an IPv4 broadcast address of a link? Hardly ever true when it is not. */
+static inline bool net_is_suspect(const struct net *n, const struct ip_addr *a)
+{
+	uint32_t row = net_row(a);
+
+	return n->suspects[row / 64] >> row % 64 & 1;
+}
+
 /** Is a within prefix? Both v4-mapped or both not. */
 bool net_prefix_has(const struct node_prefix *prefix, const struct ip_addr *a);
 
@@ -165,6 +182,20 @@ static inline bool net_is_group(const struct ip_addr *a)
 {
 	return ip_is_v4(a) ? (a->b[12] & 0xf0) == 0xe0 || a->w[3] == 0xffffffff : a->b[0] == 0xff;
 }
+
+/* ---- net_parse.c, net_plain.c ------------------------------------------------------------- */
+
+/**
+ * net_parse() for the frames that nearly all are: for our MAC address and one of our IPv4 addresses, without
+ * options or fragments, TCP or UDP.
+ *
+ * @return false: another kind, or something is wrong with it, and net_parse_any() finds out what. p may have been
+ *         written to, b was not.
+ */
+bool net_parse_plain(const struct net *n, struct buf *b, struct pkt *p);
+
+/** As net_parse(), header by header: all kinds of frames. */
+enum drop net_parse_any(struct net *n, struct buf *b, struct pkt *p);
 
 /* ---- net_route.c ------------------------------------------------------------------------ */
 

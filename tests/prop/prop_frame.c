@@ -5,7 +5,8 @@
  *     (rig_stop() checks both; a sanitizer sees each byte read outside a frame);
  *   - what net_parse() lets through lies inside the frame and is addressed as promised;
  *   - no frame that is sent lies outside its buffer, and none is longer than what caused it needs;
- *   - the neighbour table never grows by what others say.
+ *   - the neighbour table never grows by what others say;
+ *   - what net_parse_plain() takes, net_parse_any() takes too, and reads the same in it.
  * The seed is argv[1]; a failure prints it.
  */
 #include "csum.h"
@@ -25,6 +26,7 @@ struct frame {
 };
 
 static struct rng rng;
+static uint32_t plain; /* frames that net_parse_plain() took */
 
 static uint8_t *put(struct frame *f, const void *bytes, uint32_t n)
 {
@@ -59,6 +61,14 @@ static void put_payload(struct frame *f)
 static void put_tcp(struct frame *f)
 {
 	uint8_t h[20] = {0x9c, 0x40, 0, 80, [TCP_OFFSET] = 0x50};
+
+	put(f, h, sizeof(h));
+	put_payload(f);
+}
+
+static void put_udp(struct frame *f)
+{
+	uint8_t h[8] = {0x9c, 0x40, 0, 53};
 
 	put(f, h, sizeof(h));
 	put_payload(f);
@@ -122,19 +132,37 @@ static void sum_ip6(struct frame *f, bool icmp)
 	wire_put_be16(f->b + f->l4 + ICMP_CSUM, csum_finish(sum));
 }
 
+/* The other end of the link; sometimes who must not be it: ourselves on either port, a broadcast address. */
+static void choose_source(uint8_t *src, uint8_t port)
+{
+	static const uint8_t odd[][4] = {{10, 0, 0, 1},       {10, 1, 0, 1},        {10, 0, 0, 255},
+	                                 {10, 1, 0, 255},     {0, 0, 0, 0},         {127, 0, 0, 1},
+	                                 {224, 0, 0, 1},      {255, 255, 255, 255}, {1, 0, 0, 0},
+	                                 {223, 255, 255, 255}};
+	const uint8_t usual[4] = {10, port, 0, 2};
+
+	memcpy(src, rng_below(&rng, 4) ? usual : odd[rng_below(&rng, 10)], 4);
+}
+
 static void make_ip4(struct frame *f, uint8_t port)
 {
+	static const uint8_t protocols[] = {IP_TCP, IP_UDP, IP_ICMP};
 	const uint8_t mac[6] = {2, 0, 0, 0, port, 1};
-	uint8_t h[28] = {0x45, [IP4_TTL] = 64, [IP4_SRC] = 10, port, 0, 2, 10, port, 0, 1, 1, 1, 1};
+	uint8_t h[28] = {0x45, [IP4_TTL] = 64, [IP4_DST] = 10, port, 0, 1, 1, 1, 1};
 	bool options = rng_below(&rng, 4) == 0;
 
 	h[0] = options ? 0x47 : 0x45;
-	h[IP4_PROTO] = rng_below(&rng, 2) ? IP_TCP : IP_ICMP;
+	if (rng_below(&rng, 8) == 0)
+		wire_put16(h + IP4_FRAG, (uint16_t)(1u << rng_below(&rng, 16)));
+	h[IP4_PROTO] = protocols[rng_below(&rng, 3)];
+	choose_source(h + IP4_SRC, port);
 	put_eth(f, port, mac, ETH_TYPE_IP4);
 	put(f, h, options ? 28 : 20);
 	f->l4 = f->len;
 	if (h[IP4_PROTO] == IP_TCP)
 		put_tcp(f);
+	else if (h[IP4_PROTO] == IP_UDP)
+		put_udp(f);
 	else
 		put_icmp(f, false);
 	sum_ip4(f);
@@ -232,6 +260,43 @@ static const char *passed_well(const struct rig *r, const struct frame *f, enum 
 	return ip_is_v4(&p->src) == ip_is_v4(&p->dst) ? NULL : "segment mixes families";
 }
 
+/* Of two copies of a frame; pointers are compared by what they point to. */
+static bool same(const struct pkt *a, const struct pkt *b)
+{
+	return a->kind == b->kind && a->port == b->port && a->ttl == b->ttl && a->tos == b->tos &&
+	       ip_eq(&a->src, &b->src) && ip_eq(&a->dst, &b->dst) &&
+	       a->l3 - a->eth == b->l3 - b->eth && a->l4 - a->eth == b->l4 - b->eth &&
+	       a->l4_len == b->l4_len && a->sport == b->sport && a->dport == b->dport &&
+	       a->own == b->own && a->fragment == b->fragment && a->proto == b->proto &&
+	       a->buf->data == a->l4 && b->buf->data == b->l4 && a->buf->len == b->buf->len &&
+	       a->buf->flags == b->buf->flags;
+}
+
+static const char *plain_is_any(struct rig *r, uint8_t port, const struct frame *f)
+{
+	struct buf *one = bufs_exact(&r->pool, f->b, f->len),
+		   *two = bufs_exact(&r->pool, f->b, f->len);
+	struct pkt a = {0}, b = {0};
+	const char *fault = NULL;
+
+	one->port = two->port = port;
+	one->flags = two->flags = BUF_SUMMED | (rng_below(&rng, 4) ? 0 : BUF_IP_CSUM_OK);
+	if (!net_parse_plain(r->net, one, &a)) {
+		if (one->data != one->head + buf_headroom(two) || one->len != f->len ||
+		    one->flags != two->flags)
+			fault = "a frame that is not plain was touched";
+		buf_free(two);
+	} else if (net_parse_any(r->net, two, &b) != DROP_COUNT) { /* then it has freed it */
+		fault = "a frame is plain, and wrong";
+	} else {
+		plain++;
+		fault = same(&a, &b) ? NULL : "a plain frame was read in two ways";
+		buf_free(two);
+	}
+	buf_free(one);
+	return fault;
+}
+
 int main(int argc, char **argv)
 {
 	static struct rig r;
@@ -254,9 +319,11 @@ int main(int argc, char **argv)
 		default: make_ip6(&f, port); break;
 		}
 		spoil(&f);
+		fault = plain_is_any(&r, port, &f);
 		end = rig_receive(&r, port, f.b, f.len);
 		good += drop_class(end) == DROP_CLASS_ok;
-		fault = passed_well(&r, &f, end);
+		if (!fault)
+			fault = passed_well(&r, &f, end);
 		if (!fault)
 			fault = sent_well(&r);
 		if (!fault && r.net->neigh_fresh)
@@ -267,9 +334,9 @@ int main(int argc, char **argv)
 			        round, fault);
 	}
 	rig_stop(&r);
-	if (!fault && good < ROUNDS / 10) {
-		fprintf(stderr, "seed %llu: only %u frames were good\n", (unsigned long long)seed,
-		        good);
+	if (!fault && (good < ROUNDS / 10 || plain < ROUNDS / 20)) {
+		fprintf(stderr, "seed %llu: only %u frames were good, %u plain\n",
+		        (unsigned long long)seed, good, plain);
 		return 1;
 	}
 	return fault != NULL;
