@@ -322,12 +322,15 @@ int main(int argc, char **argv)
 	                    .pipeline = 1,
 	                    .body = 1024,
 	                    .workers = 1,
+	                    .window_scale = WIRE_WSCALE,
 	                    .endpoints = 1};
 	int status;
 
 	options_read(&o, argc, argv);
 	load.edge.address = o.client;
 	load.back.address = o.server;
+	load.edge.wscale = (uint8_t)o.window_scale;
+	load.back.wscale = WIRE_WSCALE;
 	port_open(&o, &load.edge, &load.back);
 	load.away = rte_get_tsc_hz() / 1000000 * AWAY_US;
 	if (o.l4) {

@@ -55,6 +55,8 @@ static const struct row rows[] = {
 	{"idle", FLAG, AT(idle), 0, 0, "one request for each connection, then hold them"},
 	{"pipeline", NUMBER, AT(pipeline), 1, 64, "N  requests sent at once (1)"},
 	{"body", NUMBER, AT(body), 1, 64 << 20, "BYTES  of a response's body (1024)"},
+	{"window-scale", NUMBER, AT(window_scale), 0, 14,
+         "N  of the clients' windows: 65,535 << N bytes (7)"},
 	{"post", NUMBER, AT(post), 1, 16 << 20, "BYTES  of a request's body (none)"},
 	{"headers", HEADERS, AT(browser), 0, 0, "small|browser  300 bytes or 1 KiB of fields"},
 	{"host", TEXT, AT(host), 0, 0, "NAME  of the one host"},

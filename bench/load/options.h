@@ -19,7 +19,7 @@ struct options {
 	const char *host;
 	uint32_t vip, client, server, port; /* host order */
 	uint32_t connections, seconds, inflight, sources, hosts, paths, pipeline, body, post,
-		workers;
+		workers, window_scale;
 	double rate, zipf, flood_rate; /* rates: per second; 0: closed loop, as fast as it goes */
 	enum flood_kind flood;
 	enum l4_kind l4;

@@ -202,10 +202,10 @@ static uint32_t halves(uint32_t word)
 }
 
 /* Segment size, without which the other side may send no more than 536 bytes at once, and window scale. */
-static uint32_t add_options(struct frame *f)
+static uint32_t add_options(struct frame *f, uint8_t wscale)
 {
-	static const uint8_t options[SYN_OPTIONS] = {2, 4, WIRE_MSS >> 8, WIRE_MSS & 0xff, 1,
-	                                             3, 3, WIRE_WSCALE};
+	const uint8_t options[SYN_OPTIONS] = {2, 4, WIRE_MSS >> 8, WIRE_MSS & 0xff, 1,
+	                                      3, 3, wscale};
 
 	memcpy(f + 1, options, sizeof(options));
 	f->tcp.data_off = (5 + SYN_OPTIONS / 4) << 4;
@@ -223,7 +223,7 @@ void wire_send(struct wire *w, const struct segment *s)
 
 	memcpy(f, w->head, sizeof(*f));
 	if (s->flags & SEG_SYN)
-		sum += add_options(f);
+		sum += add_options(f, w->wscale);
 	if (len) {
 		memcpy((uint8_t *)&f->tcp + tcp, s->message->bytes, len);
 		sum += s->message->sum;

@@ -15,7 +15,7 @@
 
 #define WIRE_BURST  64
 #define WIRE_MSS    1460
-#define WIRE_WSCALE 7 /* of the windows we offer: 8 MiB */
+#define WIRE_WSCALE 7 /* of the windows that are offered, if nothing else is said: 8 MiB */
 #define WIRE_HEADER 54
 
 #define SEG_FIN 1u
@@ -34,6 +34,7 @@ struct wire {
 	uint16_t port_id;
 	bool knows_peer; /* peer_mac is Weir's */
 	uint8_t mac[6], peer_mac[6];
+	uint8_t wscale;   /* of the windows we offer */
 	uint32_t address; /* ours, host order; ARP requests for any other are answered as well */
 	struct rte_mempool *pool;
 	uint64_t rx, tx, bad; /* frames; bad: with a wrong checksum or nothing we know */
