@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "world.h"
 
+#include "csum.h"
+#include "wire.h"
+
 #include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
@@ -106,6 +109,38 @@ static uint8_t *copy(const uint8_t *p, uint16_t len)
 	return c;
 }
 
+/* Of a whole TCP segment or datagram over IPv4 without options and tag, which is what nearly all frames are. */
+static bool has_wrong_sum(const uint8_t *frame, uint16_t len)
+{
+	const uint8_t *ip = frame + ETH_LEN, *l4 = ip + IP4_LEN;
+	uint32_t total = len < ETH_LEN + IP4_LEN ? 0 : wire_get16(ip + IP4_TOTAL);
+	struct ip_addr src, dst;
+	uint16_t sum;
+
+	if (total <= IP4_LEN || total + ETH_LEN > len || ip[0] != 0x45 ||
+	    wire_get16(frame + ETH_TYPE) != ETH_TYPE_IP4 ||
+	    wire_get16(ip + IP4_FRAG) & IP4_FRAG_MASK ||
+	    (ip[IP4_PROTO] != IP_TCP && ip[IP4_PROTO] != IP_UDP))
+		return false;
+	src = wire_ip4(ip + IP4_SRC);
+	dst = wire_ip4(ip + IP4_DST);
+	total -= IP4_LEN;
+	sum = csum_pseudo(&src, &dst, ip[IP4_PROTO], (uint16_t)total);
+	return csum_finish(csum_combine(sum, csum_add(l4, total), 0)) != 0;
+}
+
+/*
+ * One bit. A frame that was passed on though it is damaged is not damaged again: two bits may make up for each
+ * other, and no end could tell.
+ */
+static void damage(struct world *w, uint8_t *frame, uint16_t len)
+{
+	uint64_t at = ETH_LEN + world_random(w, len - (uint32_t)ETH_LEN), bit = world_random(w, 8);
+
+	if (!has_wrong_sum(frame, len))
+		frame[at] ^= (uint8_t)(1u << bit);
+}
+
 static void arrive(struct world *w, struct nic *to, const uint8_t *frame, uint16_t len)
 {
 	const struct wire *l = &w->wire;
@@ -123,8 +158,7 @@ static void arrive(struct world *w, struct nic *to, const uint8_t *frame, uint16
 			e.at_us += world_random(w, l->reorder_us + 1);
 		e.bytes = copy(frame, len);
 		if (world_chance(w, l->damage_ppm) && len > 54)
-			e.bytes[14 + world_random(w, len - 14u)] ^=
-				(uint8_t)(1u << world_random(w, 8));
+			damage(w, e.bytes, len);
 		heap_push(w, e);
 	}
 }
