@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Whole requests through one worker, between a client and two servers of the simulation (tests/sim):
+ * Whole requests, and long bodies, through one worker, between a client and two servers of the simulation (tests/sim):
  *
  *   client 10.0.0.1 --- worker 10.0.0.2:8080 --- v1 10.0.0.11:80 (nine of ten), v2 10.0.0.12:80
  *
  * Counted is what worker_input() and worker_turn() do, nothing of the hosts or the wire. One request is in
- * flight at a time, so each pays for its turns alone. The buffers are those of the tests (malloc
+ * flight at a time, so each pays for its turns alone. Of a long body so many segments come at once as the sender's
+ * windows give. The buffers are those of the tests (malloc
  * instead of mbufs): getting and freeing one costs some instructions that the real ones do not.
  */
 #include "count.h"
@@ -19,6 +20,10 @@
 #define WARM       100
 #define CALLS      200 /* a multiple of ten: the split is 9 to 1 */
 #define BODY_BYTES 1024
+#define LONG_BYTES (4u << 20)
+#define LONG_CALLS 2
+#define PART       1400u /* bytes of a buffer */
+#define LAST       '.'   /* byte of a body */
 #define STEPS_MAX  100000
 
 struct ends {
@@ -30,12 +35,16 @@ struct stage {
 	struct weir weir;
 	struct worker *w;
 	struct ends ends;
-	struct tcp_conn *c;              /* the client's connection; NULL: closed */
-	char request[512], answer[2048]; /* what is sent */
+	struct tcp_conn *c;                           /* the client's connection; NULL: closed */
+	char request[512], answer[LONG_BYTES + 1024]; /* what is sent */
 	uint32_t n_request, n_answer;
-	uint32_t heard; /* bytes of the answer so far */
-	bool close;     /* a connection per request on both sides */
-	bool came;      /* frames for the worker since its last turn */
+	uint32_t body;                   /* bytes */
+	uint32_t heard;                  /* bytes of the answer so far */
+	char last;                       /* of them */
+	bool close;                      /* a connection per request on both sides */
+	bool flow;                       /* forwarded packet by packet: Weir sees no request */
+	struct buf *burst[WORKER_BURST]; /* came for the worker since its last turn */
+	uint32_t n_burst;
 };
 
 static struct stage st;
@@ -48,6 +57,18 @@ static void fail(const char *why)
 
 /* ---- what is counted ---------------------------------------------------------------------- */
 
+static void turn(struct stage *s)
+{
+	if (!s->n_burst && worker_next(s->w) > s->world.now_us)
+		return;
+	count_on();
+	worker_input(s->w, s->burst, s->n_burst, s->world.now_us);
+	worker_turn(s->w, s->world.now_us, 1700000000);
+	count_off();
+	s->n_burst = 0;
+	world_collect(&s->world, s->weir.nic, net_out(worker_net(s->w), 0));
+}
+
 static void receive(void *arg, const uint8_t *frame, uint16_t len)
 {
 	struct stage *s = arg;
@@ -56,28 +77,21 @@ static void receive(void *arg, const uint8_t *frame, uint16_t len)
 	if (!b)
 		fail("no buffer");
 	worker_stats(s->w)->counters[COUNT_RX_PKTS]++;
-	count_on();
-	worker_input(s->w, &b, 1, s->world.now_us);
-	count_off();
-	s->came = true;
-}
-
-static void turn(struct stage *s)
-{
-	if (!s->came && worker_next(s->w) > s->world.now_us)
-		return;
-	s->came = false;
-	count_on();
-	worker_turn(s->w, s->world.now_us, 1700000000);
-	count_off();
-	world_collect(&s->world, s->weir.nic, net_out(worker_net(s->w), 0));
+	s->burst[s->n_burst++] = b;
+	if (s->n_burst == WORKER_BURST)
+		turn(s);
 }
 
 /* ---- the ends ----------------------------------------------------------------------------- */
 
 static void say(struct host *h, struct tcp_conn *c, const char *text, uint32_t len)
 {
-	tcp_send(h->tcp, c, bufs_from(&h->pool, text, len));
+	uint32_t part;
+
+	for (; len; text += part, len -= part) {
+		part = len < PART ? len : PART;
+		tcp_send(h->tcp, c, bufs_from(&h->pool, text, part));
+	}
 }
 
 static uint32_t listen_to(struct host *h, struct tcp_conn *c)
@@ -89,6 +103,7 @@ static uint32_t listen_to(struct host *h, struct tcp_conn *c)
 		    memcmp(b->data, "HTTP/1.1 200", 12) != 0)
 			fail("not a 200");
 		n += b->len;
+		st.last = (char)b->data[b->len - 1];
 	}
 	return n;
 }
@@ -163,10 +178,15 @@ static void dial(struct stage *s)
 	host_flush(&s->ends.client);
 }
 
+static bool is_whole(const struct stage *s)
+{
+	return s->heard >= s->body && s->last == LAST;
+}
+
 /* One request and its whole answer; with a connection of its own, until that is closed again. */
 static void request(struct stage *s)
 {
-	uint64_t before = weir_counter(&s->weir, COUNT_HTTP_REQUESTS);
+	uint64_t want = weir_counter(&s->weir, COUNT_HTTP_REQUESTS) + !s->flow;
 	uint32_t steps = 0;
 
 	s->heard = 0;
@@ -174,9 +194,9 @@ static void request(struct stage *s)
 		dial(s);
 	say(&s->ends.client, s->c, s->request, s->n_request);
 	host_flush(&s->ends.client);
-	while ((s->heard < BODY_BYTES || (s->close && s->c)) && steps++ < STEPS_MAX)
+	while ((!is_whole(s) || (s->close && s->c)) && steps++ < STEPS_MAX)
 		step(s);
-	if (s->heard < BODY_BYTES || weir_counter(&s->weir, COUNT_HTTP_REQUESTS) != before + 1)
+	if (!is_whole(s) || weir_counter(&s->weir, COUNT_HTTP_REQUESTS) != want)
 		fail("a request is not answered");
 }
 
@@ -195,11 +215,11 @@ static void write_texts(struct stage *s, const char *connection)
 		s->answer, sizeof(s->answer),
 		"HTTP/1.1 200 OK\r\nServer: nginx/1.22.1\r\n"
 		"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Type: text/html\r\n"
-		"Content-Length: %d\r\nConnection: %s\r\nETag: \"665f2c4f-264\"\r\n\r\n%0*d",
-		BODY_BYTES, connection, BODY_BYTES, 0);
+		"Content-Length: %u\r\nConnection: %s\r\nETag: \"665f2c4f-264\"\r\n\r\n%0*d%c",
+		s->body, connection, (int)s->body - 1, 0, LAST);
 }
 
-static void set_up(struct stage *s)
+static void set_up(struct stage *s, enum weir_mode mode, uint32_t body)
 {
 	struct host_config c = {.address = "10.0.0.1",
 	                        .mtu = 1500,
@@ -208,8 +228,9 @@ static void set_up(struct stage *s)
 	                        .pool = 9000};
 
 	memset(s, 0, sizeof(*s));
+	s->body = body;
 	world_init(&s->world, 1);
-	weir_init(&s->weir, &s->world, 1, false, WEIR_PROXY);
+	weir_init(&s->weir, &s->world, 1, false, mode);
 	s->w = s->weir.w[0];
 	s->weir.nic->receive = receive;
 	s->weir.nic->arg = s;
@@ -235,7 +256,7 @@ static void tear_down(struct stage *s)
 
 static void count(const char *name, bool close)
 {
-	set_up(&st);
+	set_up(&st, WEIR_PROXY, BODY_BYTES);
 	st.close = close;
 	write_texts(&st, close ? "close" : "keep-alive");
 	for (int i = 0; i < WARM; i++)
@@ -247,9 +268,51 @@ static void count(const char *name, bool close)
 	tear_down(&st);
 }
 
+/* Layer 4 where HTTP was. */
+static void make_flow(struct stage *s)
+{
+	static struct l4_route route;
+	struct routing *r = &s->weir.before;
+
+	route = (struct l4_route){STR("gate"), STR(""), &r->split};
+	r->listener.kind = LISTENER_TCP;
+	r->listener.l4 = &route;
+	s->flow = true;
+}
+
+enum passage {
+	PROXIED,
+	SPLICED,
+	FLOW
+};
+
+/* What a KiB of a long body costs, the way into a splice and out of it included. */
+static void count_long(const char *name, enum passage how)
+{
+	uint64_t splices;
+
+	set_up(&st, how == SPLICED ? WEIR_SPLICE : WEIR_PROXY, LONG_BYTES);
+	if (how == FLOW)
+		make_flow(&st);
+	write_texts(&st, "keep-alive");
+	for (int i = 0; i < LONG_CALLS; i++)
+		request(&st);
+	splices = weir_counter(&st.weir, COUNT_SPLICES_ENDED) + (how == SPLICED ? LONG_CALLS : 0);
+	count_begin();
+	for (int i = 0; i < LONG_CALLS; i++)
+		request(&st);
+	count_end(name, LONG_CALLS * (LONG_BYTES >> 10));
+	if (weir_counter(&st.weir, COUNT_SPLICES_ENDED) != splices)
+		fail("not as many splices as bodies");
+	tear_down(&st);
+}
+
 int main(void)
 {
 	count("request, connections kept", false);
 	count("request, a connection each", true);
+	count_long("a KiB of 4 MiB, proxied", PROXIED);
+	count_long("a KiB of 4 MiB, spliced", SPLICED);
+	count_long("a KiB of 4 MiB, of a flow", FLOW);
 	return 0;
 }

@@ -6,8 +6,9 @@
 #include "csum.h"
 #include "net_state.h"
 
-#define TAG_MASK __builtin_bswap32(0xffff0fffu) /* without the priority (802.1Q) */
-#define MAC_MASK 0xffffffffffffull
+#define TAG_MASK  __builtin_bswap32(0xffff0fffu) /* without the priority (802.1Q) */
+#define PLAIN_IP4 0x45                           /* version, and a header of 20 bytes */
+#define MAC_MASK  0xffffffffffffull
 
 static uint64_t load_mac(const uint8_t *mac)
 {
@@ -17,13 +18,12 @@ static uint64_t load_mac(const uint8_t *mac)
 	return v & MAC_MASK;
 }
 
-/* Ethernet for us, and IPv4 of 20 bytes that is no fragment. */
+/* Ethernet for us, and IPv4 that is no fragment. */
 static bool has_plain_headers(const struct net_link *l, const uint8_t *eth, const uint8_t *ip)
 {
 	uint64_t odd = load_mac(eth) ^ l->mac;
 
 	odd |= (uint64_t)(wire_be16(ip - 2) ^ __builtin_bswap16(ETH_TYPE_IP4));
-	odd |= (uint64_t)(ip[0] ^ 0x45);
 	odd |= wire_be16(ip + IP4_FRAG) & __builtin_bswap16(IP4_FRAG_MASK);
 	if (l->l2_len > ETH_LEN)
 		odd |= (wire_be32(eth + ETH_TYPE) & TAG_MASK) ^ l->tag;
@@ -58,7 +58,8 @@ bool net_parse_plain(const struct net *n, struct buf *b, struct pkt *p)
 	uint32_t total, least;
 	bool tcp;
 
-	if (b->len < l->l2_len + IP4_LEN + UDP_LEN || !has_plain_headers(l, b->data, ip))
+	if (b->len < l->l2_len + IP4_LEN + UDP_LEN || ip[0] != PLAIN_IP4 ||
+	    !has_plain_headers(l, b->data, ip))
 		return false;
 	tcp = ip[IP4_PROTO] == IP_TCP;
 	least = IP4_LEN + (tcp ? TCP_LEN : UDP_LEN);
