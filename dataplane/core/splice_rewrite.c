@@ -15,6 +15,7 @@ enum {
 	KIND_SACK = 5,
 	KIND_TS = 8,
 	TS_LEN = 10,
+	PLAIN_TS = KIND_NOP << 24 | KIND_NOP << 16 | KIND_TS << 8 | TS_LEN,
 };
 
 /* ---- reading ------------------------------------------------------------------------------- */
@@ -35,10 +36,24 @@ static bool note_option(const uint8_t *l4, uint32_t at, uint32_t len, struct spl
 	return true;
 }
 
+/* What nearly all segments have: none, or time stamps where RFC 7323 appendix A recommends them. */
+static bool has_plain_options(const uint8_t *l4, struct splice_seg *g)
+{
+	if (g->header == TCP_LEN)
+		return true;
+	if (g->header != TCP_LEN + 2 + TS_LEN || wire_get32(l4 + TCP_LEN) != PLAIN_TS)
+		return false;
+	g->ts_at = TCP_LEN + 4;
+	g->tsval = wire_get32(l4 + TCP_LEN + 4);
+	return true;
+}
+
 static bool read_options(const uint8_t *l4, struct splice_seg *g)
 {
 	uint32_t at = TCP_LEN, n;
 
+	if (has_plain_options(l4, g))
+		return true;
 	while (at < g->header && l4[at] != KIND_END) {
 		if (l4[at] == KIND_NOP) {
 			at++;
@@ -71,28 +86,32 @@ bool splice_read(const uint8_t *l4, uint16_t len, struct splice_seg *g)
 
 /* ---- writing ------------------------------------------------------------------------------- */
 
-/* What a checksum's sum gains when the word at an offset changes. */
-static uint16_t difference(uint32_t was, uint32_t now, uint32_t at)
+/* What the sum under a checksum gains when eight bytes change, by where they lie. */
+static uint64_t gain_of(uint64_t was, uint64_t now, uint32_t at)
 {
-	uint16_t d = csum_fold((uint64_t)(uint32_t)~was + now);
+	uint64_t d = (uint32_t)~was + (~was >> 32) + (uint32_t)now + (now >> 32);
 
-	return at & 1 ? __builtin_bswap16(d) : d;
+	return at & 1 ? __builtin_bswap16(csum_fold(d)) : d;
 }
 
-static uint32_t add32(uint8_t *l4, uint32_t at, uint32_t add)
+static uint32_t plus(uint32_t be, uint32_t add)
 {
-	uint32_t was, now;
+	return __builtin_bswap32(__builtin_bswap32(be) + add);
+}
 
-	if (!add)
-		return 0;
+/* Of two numbers that stand side by side, as all that change do. */
+static uint64_t add_two(uint8_t *l4, uint32_t at, uint32_t first, uint32_t second)
+{
+	uint64_t was, now;
+
 	memcpy(&was, l4 + at, sizeof(was));
-	now = __builtin_bswap32(__builtin_bswap32(was) + add);
+	now = plus((uint32_t)was, first) | (uint64_t)plus((uint32_t)(was >> 32), second) << 32;
 	memcpy(l4 + at, &now, sizeof(now));
-	return difference(was, now, at);
+	return gain_of(was, now, at);
 }
 
 /* The word with offset, flags and window. */
-static uint32_t put_flags(uint8_t *l4, uint16_t wnd, uint8_t flags)
+static uint64_t put_flags(uint8_t *l4, uint16_t wnd, uint8_t flags)
 {
 	uint32_t was, now;
 
@@ -100,7 +119,7 @@ static uint32_t put_flags(uint8_t *l4, uint16_t wnd, uint8_t flags)
 	l4[TCP_FLAGS] = flags;
 	wire_put16(l4 + TCP_WND, wnd);
 	memcpy(&now, l4 + TCP_OFFSET, sizeof(now));
-	return difference(was, now, TCP_OFFSET);
+	return gain_of(was, now, TCP_OFFSET);
 }
 
 static void move_sum(uint8_t *l4, uint64_t gain)
@@ -115,16 +134,13 @@ static void move_sum(uint8_t *l4, uint64_t gain)
 void splice_rewrite(uint8_t *l4, const struct splice_seg *g, const struct splice_way *way,
                     uint16_t wnd, uint8_t flags)
 {
-	uint64_t gain = add32(l4, TCP_SEQ, way->seq_add);
+	bool ack = g->flags & TCP_FLAG_ACK;
+	uint64_t gain = add_two(l4, TCP_SEQ, way->seq_add, ack ? way->ack_add : 0);
 
-	if (g->flags & TCP_FLAG_ACK)
-		gain += add32(l4, TCP_ACKNO, way->ack_add);
 	if (g->ts_at)
-		gain += add32(l4, g->ts_at, way->tsval_add);
-	if (g->ts_at && g->flags & TCP_FLAG_ACK)
-		gain += add32(l4, g->ts_at + 4u, way->tsecr_add);
-	for (uint32_t i = 0; i < g->n_edges; i++)
-		gain += add32(l4, g->sack_at + i * 4u, way->ack_add);
+		gain += add_two(l4, g->ts_at, way->tsval_add, ack ? way->tsecr_add : 0);
+	for (uint32_t i = 0; i < g->n_edges; i += 2)
+		gain += add_two(l4, g->sack_at + i * 4u, way->ack_add, way->ack_add);
 	if (wnd != g->wnd || flags != g->flags)
 		gain += put_flags(l4, wnd, flags);
 	move_sum(l4, gain);

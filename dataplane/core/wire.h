@@ -110,6 +110,7 @@ enum {
 	TCP_FLAG_FIN = 0x01,
 	TCP_FLAG_SYN = 0x02,
 	TCP_FLAG_RST = 0x04,
+	TCP_FLAG_PSH = 0x08,
 	TCP_FLAG_ACK = 0x10,
 };
 

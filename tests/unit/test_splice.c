@@ -369,6 +369,30 @@ static void forge(enum flow_side_id from, uint8_t flags, uint32_t seq, uint32_t 
 	stage_pass(5 * MS);
 }
 
+/*
+ * The second long frame from now on, which only v1 sends, is damaged on its way: the lowest bit of one
+ * byte, from TCP's header on. The first one may bring news: a time stamp.
+ */
+static struct {
+	void (*receive)(void *arg, const uint8_t *frame, uint16_t len);
+	void *arg;
+	uint32_t at; /* 0: none */
+	uint32_t frames;
+} wire;
+
+static void damaging(void *arg, const uint8_t *frame, uint16_t len)
+{
+	uint8_t copy[2048];
+
+	(void)arg;
+	memcpy(copy, frame, len);
+	if (len > 1000 && wire.at && ++wire.frames == 2) {
+		copy[34 + wire.at] ^= 1;
+		wire.at = 0;
+	}
+	wire.receive(wire.arg, copy, len);
+}
+
 static const struct splice *first_splice(void)
 {
 	return slab_at(&st.w->splice_slab, 0);
@@ -393,6 +417,44 @@ static void forged_resets_do_nothing(void **state)
 	assert_int_equal(st.w->stats.ends[DROP_TCP_CHALLENGE], 3);
 	assert_int_equal(stage_count(COUNT_SPLICES), 1);
 	finish(c);
+	one_more(c);
+}
+
+/*
+ * What is damaged is passed on as damaged as it is, or ends here: in the body's bytes, in each number of the header,
+ * in the time stamps.
+ */
+static void damage_is_found(void **state)
+{
+	static const struct {
+		uint32_t at;
+		bool passes; /* to the client, which then finds it */
+	} rows[] = {{4, false},  {7, false}, {8, false}, {11, false}, {13, false}, {14, false},
+	            {15, false}, {16, true}, {17, true}, {24, false}, {25, false}, {26, false},
+	            {28, true},  {31, true}, {32, true}, {500, true}};
+	const uint32_t part = LONG / 2 / 20, n = sizeof(rows) / sizeof(rows[0]);
+	struct line *c = begin();
+
+	(void)state;
+	wire.receive = st.weir.nic->receive;
+	wire.arg = st.weir.nic->arg;
+	st.weir.nic->receive = damaging;
+	for (uint32_t i = 0; i < n; i++) {
+		uint64_t here = st.w->stats.ends[DROP_TCP_CSUM],
+			 there = st.client.host.ends[DROP_TCP_CSUM];
+
+		wire.at = rows[i].at;
+		wire.frames = 0;
+		stage_say_bytes(stage_v1(0), body + LONG / 2 + i * part, part);
+		stage_pass(SECOND);
+		assert_int_equal(wire.at, 0);
+		assert_int_equal(st.w->stats.ends[DROP_TCP_CSUM] - here, !rows[i].passes);
+		assert_int_equal(st.client.host.ends[DROP_TCP_CSUM] - there, rows[i].passes);
+	}
+	assert_int_equal(stage_count(COUNT_SPLICES), 1);
+	stage_say_bytes(stage_v1(0), body + LONG / 2 + n * part, LONG / 2 - n * part);
+	stage_pass(SECOND);
+	heard_body(c);
 	one_more(c);
 }
 
@@ -556,6 +618,7 @@ int main(void)
 		STAGE_TEST(node_goes_down),
 		STAGE_TEST(forged_resets_do_nothing),
 		STAGE_TEST(nonsense_goes_no_further),
+		STAGE_TEST(damage_is_found),
 		STAGE_TEST(tunnel_needs_no_session),
 		STAGE_TEST(tunnel_is_reset),
 		STAGE_TEST(tunnel_is_reset_from_behind),
