@@ -217,17 +217,31 @@ static enum exit_code code_of(json_int_t error)
 	return WEIRCTL_FAILED;
 }
 
-/* The daemon said no: print its reasons. */
+static bool has_error(const json_t *diagnostics)
+{
+	const json_t *d;
+	size_t i;
+
+	json_array_foreach(diagnostics, i, d)
+	{
+		if (strcmp(session_str(d, "severity"), "error") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The daemon said no: print its reasons. Errors of documents are the whole message. */
 static enum exit_code explain_error(const struct session *s, const json_t *error)
 {
+	const json_t *diagnostics = json_object_get(json_object_get(error, "data"), "diagnostics");
 	const char *message = session_str(error, "message");
 
 	if (s->format == FORMAT_JSON) {
 		session_print_json(json_pack("{s:O}", "error", error));
 	} else {
-		session_print_diagnostics(
-			json_object_get(json_object_get(error, "data"), "diagnostics"), stderr);
-		session_complain("%s", *message ? message : "the daemon gives no reason");
+		session_print_diagnostics(diagnostics, stderr);
+		if (!has_error(diagnostics))
+			session_complain("%s", *message ? message : "the daemon gives no reason");
 	}
 	return code_of(session_int(error, "code"));
 }

@@ -27,6 +27,10 @@ shows() {
 	grep -q -- "$1" "$dir/out" || fail "no \"$1\" in: $(cat "$dir/out")"
 }
 
+is() {
+	[ "$(cat "$dir/out")" = "$1" ] || fail "not \"$1\" but: $(cat "$dir/out")"
+}
+
 cat >"$dir/weir.yaml" <<YAML
 ports: [{name: edge, device: net_null0, addresses: [10.77.0.1/24]}]
 state: {directory: $dir/state}
@@ -62,6 +66,13 @@ want 0 weirctl diff -f "$dir/all.json"
 want 0 weirctl get vs,dr -A -o name
 shows "^virtualservice.networking.istio.io/httpbin$"
 want 1 weirctl get vs nobody
+# A bad file: each error once, with its place, as validate says it.
+want 1 weirctl apply -f "$root/tests/cli/data/bad/syntax.yaml"
+is "$root/tests/cli/data/bad/syntax.yaml:2:2: error: a '[' list goes on without ',' or ']'; close it"
+want 1 weirctl validate -f "$root/tests/cli/data/bad/fields.yaml"
+said=$(grep error: "$dir/out")
+want 1 weirctl apply -f "$root/tests/cli/data/bad/fields.yaml"
+is "$said"
 want 2 weirctl get nonsense
 want 0 weirctl describe vs/httpbin -n sample-app
 shows "90.00%"
