@@ -27,20 +27,30 @@
 vm_dir=$LAB_BUILD/vm
 vm_pid=
 
+# The kernel that Debian's metapackage names now: $package; fails when the package lists are missing.
+vm_newest() {
+	package=$(apt-cache depends linux-image-cloud-amd64 2>>"$vm_dir/kernel.log" | sed -n 's/.*Depends: \(linux-image-\)/\1/p' | sed -n 1p)
+}
+
+# Fails when the lists are missing or older than the archive.
+vm_download() {
+	vm_newest && (cd "$vm_dir" && apt-get -q -o APT::Sandbox::User=root download "$package") >>"$vm_dir/kernel.log" 2>&1
+}
+
 # The kernel's package is unpacked, not installed: this host keeps the kernel that it boots.
 vm_kernel() {
 	local package
-	package=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image-/ { print $2; exit }')
-	[ -n "$package" ] || fail "no package linux-image-cloud-amd64; apt-get update?"
-	vm_release=${package#linux-image-}
 	mkdir -p "$vm_dir"
-	[ -f "$vm_dir/kernel/boot/vmlinuz-$vm_release" ] && return
-	rm -rf "$vm_dir/kernel" "$vm_dir"/linux-image-*.deb
-	(cd "$vm_dir" && apt-get -q -o APT::Sandbox::User=root download "$package") >"$vm_dir/kernel.log" 2>&1 ||
-		fail "$package cannot be downloaded: $(tail -1 "$vm_dir/kernel.log")"
-	dpkg-deb -x "$vm_dir"/linux-image-*.deb "$vm_dir/kernel"
-	depmod -b "$vm_dir/kernel" "$vm_release"
-	rm -f "$vm_dir"/linux-image-*.deb
+	: >"$vm_dir/kernel.log"
+	if ! vm_newest || [ ! -f "$vm_dir/kernel/boot/vmlinuz-${package#linux-image-}" ]; then
+		rm -rf "$vm_dir/kernel" "$vm_dir"/linux-image-*.deb
+		vm_download || { apt-get -q update >>"$vm_dir/kernel.log" 2>&1 && vm_download; } ||
+			fail "linux-image-cloud-amd64 cannot be downloaded: $(tail -1 "$vm_dir/kernel.log")"
+		dpkg-deb -x "$vm_dir"/linux-image-*.deb "$vm_dir/kernel"
+		depmod -b "$vm_dir/kernel" "${package#linux-image-}"
+		rm -f "$vm_dir"/linux-image-*.deb
+	fi
+	vm_release=${package#linux-image-}
 }
 
 # vm_take FILE...: copy programs and libraries with all that they are linked with, to where they are here
