@@ -52,6 +52,13 @@ void *arena_alloc(struct arena *a, size_t bytes)
 	return p;
 }
 
+void *arena_alloc_aligned(struct arena *a, size_t bytes, size_t align)
+{
+	uintptr_t p = (uintptr_t)arena_alloc(a, bytes + align - 1);
+
+	return (void *)((p + align - 1) & ~(uintptr_t)(align - 1));
+}
+
 char *arena_copy(struct arena *a, const char *text, size_t len)
 {
 	char *p = arena_alloc(a, len + 1);

@@ -19,8 +19,11 @@ struct arena {
 	size_t bytes; /* handed out since the start */
 };
 
-/** Allocate zeroed memory, aligned for any type. Never NULL, also for 0 bytes. */
+/** Allocate zeroed memory, aligned for any type that asks for no more (alignas). Never NULL, also for 0 bytes. */
 void *arena_alloc(struct arena *a, size_t bytes);
+
+/** The same at a multiple of align, a power of two. */
+void *arena_alloc_aligned(struct arena *a, size_t bytes, size_t align);
 
 /** Copy len bytes and put a NUL behind them. */
 char *arena_copy(struct arena *a, const char *text, size_t len);

@@ -9,6 +9,7 @@
  */
 #include "build_parts.h"
 
+#include <stdalign.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -152,7 +153,8 @@ const struct path_tree *build_paths(struct build *b, const struct clause *clause
 			l[n_l++] = (struct literal){clauses[i].uri.text, i,
 			                            clauses[i].uri.op == MATCH_EXACT};
 	qsort(l, n_l, sizeof(*l), by_text);
-	t.nodes = arena_alloc(&b->scratch, most_nodes(l, n_l) * sizeof(*t.nodes));
+	t.nodes = arena_alloc_aligned(&b->scratch, most_nodes(l, n_l) * sizeof(*t.nodes),
+	                              alignof(struct path_node));
 	t.ids = arena_alloc(&b->scratch, n_l * sizeof(*t.ids));
 	t.wide = arena_alloc(&b->scratch, (n_l / PATH_KIDS + 1) * 256 * sizeof(*t.wide));
 	t.n_nodes = 1;
