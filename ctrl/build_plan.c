@@ -498,6 +498,10 @@ static void say_unserved(struct build *b, const struct service *s, const char *r
 	else if (*rules)
 		diag_warn(b->diags, at, "NO_SERVER",
 		          "no server of its gateways takes %srules; the rules are not used", rules);
+	else if (s->mesh)
+		diag_warn(b->diags, at, "NO_SERVER",
+		          "no server of any Gateway is for HTTP, and the listeners of weir.yaml "
+		          "count only while there is no Gateway; the rules are not used");
 }
 
 static void say_all_unserved(struct build *b, const struct service *s)

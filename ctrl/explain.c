@@ -320,8 +320,7 @@ static void choose(struct explain *e, json_t *out)
 	static const struct istio_redirect to_https = {.scheme = {.s = "https"}};
 
 	if (!listener) {
-		explain_set_answer(out, 0,
-		                   arena_printf(&e->arena, "nothing listens on port %u", e->port));
+		explain_set_answer(out, 0, explain_nothing_listens(e));
 		return;
 	}
 	explain_set_listener(out, listener);

@@ -105,6 +105,23 @@ const struct entrance *explain_reached(const struct explain *e, const struct ent
 	return best;
 }
 
+/* Does weir.yaml name a listener for it? */
+static bool node_would_listen(const struct explain *e)
+{
+	for (uint32_t i = 0; i < e->o->n_listeners; i++)
+		if (e->o->listeners[i].port == e->port && !is_udp(e->protocol))
+			return true;
+	return false;
+}
+
+const char *explain_nothing_listens(struct explain *e)
+{
+	return arena_printf(&e->arena, "nothing listens on port %u%s", e->port,
+	                    node_would_listen(e) ? ": the listeners of weir.yaml count only while "
+	                                           "there is no Gateway"
+	                                         : "");
+}
+
 bool explain_same_listener(const struct entrance *a, const struct entrance *b)
 {
 	return a->port == b->port && ip_eq(&a->addr, &b->addr) &&

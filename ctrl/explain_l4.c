@@ -319,7 +319,7 @@ void explain_connection(struct explain *e, json_t *out)
 
 	set_request(e, out);
 	if (!listener) {
-		set_refused(&q, arena_printf(&e->arena, "nothing listens on port %u", e->port));
+		set_refused(&q, explain_nothing_listens(e));
 		return;
 	}
 	explain_set_listener(out, listener);

@@ -65,6 +65,9 @@ struct entrances explain_entrances(struct explain *e);
 /** The listener that a request to this port reaches: its own address, else any address, else the first. */
 const struct entrance *explain_reached(const struct explain *e, const struct entrances *l);
 
+/** What to say when it is NULL. */
+const char *explain_nothing_listens(struct explain *e);
+
 bool explain_same_listener(const struct entrance *a, const struct entrance *b);
 
 /** Is the gateway ("namespace/name") in a list of gateways? ns: of the document. */

@@ -194,6 +194,19 @@ static void a_server_without_a_rule_refuses(void **state)
 	build_warned(GATEWAY(SERVER("a", "1000", "HTTP", "'*'", "")) DB TCP_OF_B, "NO_SERVER");
 }
 
+#define HTTP_OF_B                     \
+	OBJECT("VirtualService", "b") \
+	"  hosts: [b.example.com]\n" RULES("http", ALWAYS("{host: db}"))
+
+/* What the node's own listeners served before there was a Gateway. */
+static void http_rules_without_a_server_are_told(void **state)
+{
+	(void)state;
+	build(DB HTTP_OF_B);
+	assert_false(routing_said(&r, "NO_SERVER"));
+	build_warned(GATEWAY(SERVER("a", "1000", "TCP", "'*'", "")) DB HTTP_OF_B, "NO_SERVER");
+}
+
 static void the_first_document_takes_a_port(void **state)
 {
 	(void)state;
@@ -455,6 +468,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_rule_is_chosen_by_port_and_gateway, set_up,
 	                                        tear_down),
 		cmocka_unit_test_setup_teardown(a_server_without_a_rule_refuses, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(http_rules_without_a_server_are_told, set_up,
+	                                        tear_down),
 		cmocka_unit_test_setup_teardown(the_first_document_takes_a_port, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(one_port_is_for_one_thing, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(quic_is_a_gateways_annotation, set_up, tear_down),

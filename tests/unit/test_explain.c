@@ -116,6 +116,21 @@ static void what_fits_nothing_is_told(void **state)
 	says("http://other/", "Host: b.example.com", "Host       *.example.com\n");
 }
 
+static void a_gateway_in_place_of_the_nodes_listeners_is_told(void **state)
+{
+	(void)state;
+	assert_true(routing_read(&r, "apiVersion: networking.istio.io/v1\n"
+	                             "kind: Gateway\n"
+	                             "metadata: {name: edge}\n"
+	                             "spec: {servers: [{port: {number: 8080, name: h, protocol: "
+	                             "HTTP}, hosts: ['*']}]}\n"));
+	says("http://a.example.com/", NULL,
+	     "Answer     nothing listens on port 80: the listeners of weir.yaml count only while "
+	     "there is no Gateway\n");
+	says("http://a.example.com:81/", NULL, "Answer     nothing listens on port 81\n");
+	assert_true(routing_read(&r, documents));
+}
+
 static void paths_are_normalised(void **state)
 {
 	static const char *const pairs[][2] = {
@@ -154,6 +169,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(rules_are_told_in_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(actions_are_told, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(what_fits_nothing_is_told, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(a_gateway_in_place_of_the_nodes_listeners_is_told,
+	                                        set_up, tear_down),
 		cmocka_unit_test_setup_teardown(paths_are_normalised, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(malformed_requests_are_refused, set_up, tear_down),
 	};
