@@ -105,3 +105,23 @@ const struct clause *routing_match(const struct routing *r, const struct snapsho
 	v = route_host(&s->listeners[0], request.authority);
 	return v ? route_match(v, &request, s->scratch[0], r->bits) : NULL;
 }
+
+json_t *routing_explain(const struct routing *r, const struct explain_request *q)
+{
+	char err[256] = "";
+
+	return explain_route(r->docs, &r->options, q, err, sizeof(err));
+}
+
+bool routing_says(const struct routing *r, const struct explain_request *q, const char *lines)
+{
+	json_t *e = routing_explain(r, q);
+	char *text = e ? explain_text(e) : NULL;
+	bool found = text && strstr(text, lines);
+
+	if (!found)
+		fprintf(stderr, "not in it: %s\n%s", lines, text ? text : "");
+	free(text);
+	json_decref(e);
+	return found;
+}

@@ -4,6 +4,7 @@
 #define WEIR_TEST_ROUTING_H
 
 #include "build.h"
+#include "explain.h"
 #include "http1.h"
 #include "route.h"
 
@@ -41,6 +42,12 @@ struct snapshot *routing_rules(struct routing *r, uint32_t n, routing_uri *uri, 
 
 /** Is there a diagnostic with this code? */
 bool routing_said(const struct routing *r, const char *code);
+
+/** What is said about a request; NULL: it is malformed. */
+json_t *routing_explain(const struct routing *r, const struct explain_request *q);
+
+/** Has the text of that these lines? When not, both are on standard error. */
+bool routing_says(const struct routing *r, const struct explain_request *q, const char *lines);
 
 struct routing_request {
 	const char *method, *host, *path, *query;
