@@ -23,6 +23,19 @@ static void send(struct rig *r, const char *src, const char *dst)
 	net_send_tcp(r->net, &path, b, &seg);
 }
 
+/* As a worker without connections and listeners. */
+static enum drop take_l4(struct rig *r, struct pkt *p)
+{
+	enum drop end = p->kind == PKT_TCP ? DROP_TCP_IN : DROP_UDP_NO_LISTENER;
+
+	if (p->fragment)
+		end = DROP_IP_FRAGMENT;
+	else if (p->kind == PKT_UDP)
+		net_refuse(r->net, p, NET_NO_PORT, 0);
+	buf_free(p->buf);
+	return end;
+}
+
 static void receive(struct rig *r, uint8_t how, const uint8_t *frame, size_t len)
 {
 	struct buf *b = bufs_exact(&r->pool, frame, len);
@@ -34,9 +47,8 @@ static void receive(struct rig *r, uint8_t how, const uint8_t *frame, size_t len
 	r->received++;
 	enum drop end = net_parse(r->net, b, &p);
 
-	if (end == DROP_COUNT && p.kind == PKT_TCP) {
-		end = DROP_TCP_IN;
-		buf_free(p.buf);
+	if (end == DROP_COUNT && p.kind <= PKT_UDP) {
+		end = take_l4(r, &p);
 	} else if (end == DROP_COUNT && net_icmp_error(r->net, &p, &error)) {
 		end = DROP_ICMP_TCP;
 		buf_free(p.buf);
