@@ -5,7 +5,7 @@
  *   head        data        data + len      end
  *    |  headroom  |   view     |   tailroom   |
  *
- * core never knows whose memory it is. io implements the four functions over rte_mbuf (the struct
+ * core never knows whose memory it is. io implements the functions over rte_mbuf (the struct
  * lies in the mbuf's private area), tests over malloc; the linker decides which.
  *
  * References: buf_alloc() and reception give one. Sending consumes one (net_send_tcp). Who keeps a
@@ -60,6 +60,14 @@ void buf_free(struct buf *b);
 
 /** One more reference. */
 void buf_ref(struct buf *b);
+
+/**
+ * A buffer of its own that shows the bytes of b's view, of which it holds a reference: for a device that
+ * reads a frame out of several buffers. It is only to be read.
+ *
+ * @return NULL when the pool is empty
+ */
+struct buf *buf_view(struct buf_pool *pool, struct buf *b);
 
 /** Does anybody else hold a reference, for example a device still sending? */
 bool buf_shared(const struct buf *b);

@@ -164,7 +164,7 @@ struct net *net_init(void *memory, uint32_t max_neighs, const struct node *node,
 
 	memset(n, 0, offsetof(struct net, out));
 	for (uint32_t i = 0; i < NODE_PORTS_MAX; i++)
-		n->out[i].n = 0;
+		n->out[i].n = n->out[i].n_pieces = 0;
 	n->node = node;
 	n->pool = pool;
 	n->counters = counters;
@@ -191,7 +191,9 @@ void net_fini(struct net *n)
 	for (uint32_t i = 0; i < n->n_links; i++) {
 		for (uint32_t k = 0; k < n->out[i].n; k++)
 			buf_free(n->out[i].tx[k].buf);
-		n->out[i].n = 0;
+		for (uint32_t k = 0; k < n->out[i].n_pieces; k++)
+			buf_free(n->out[i].piece[k].buf);
+		n->out[i].n = n->out[i].n_pieces = 0;
 	}
 }
 

@@ -18,6 +18,8 @@
 #include "weir/drops.h"
 #include "weir/node.h"
 
+#include <assert.h>
+
 enum pkt_kind {
 	PKT_TCP,
 	PKT_UDP,
@@ -56,23 +58,40 @@ enum net_tx_flag {
 	NET_TX_IP_CSUM = 1 << 0, /* device is to write the IPv4 header checksum */
 	NET_TX_TCP_CSUM =
 		1 << 1, /* device is to write the TCP checksum; pseudo-header sum is in place */
+	NET_TX_MORE = 1 << 2, /* the frame goes on in n_pieces of net_out's pieces */
+	NET_TX_TSO = 1 << 3, /* device is to cut it into segments of at most mss bytes of payload */
 };
 
-/* One frame to be sent. The entry holds one reference to buf. */
+/*
+ * One frame to be sent. The entry holds one reference to buf. With NET_TX_TSO the IP header has the length of
+ * all, and the pseudo-header sum in place is without a length, as each segment's is its own.
+ */
 struct net_tx {
 	struct buf *buf;
 	uint8_t *frame; /* first byte of the Ethernet header, inside buf */
-	uint16_t len;   /* bytes of the frame */
+	uint16_t len;   /* bytes of the frame that are in buf */
 	uint8_t flags;  /* enum net_tx_flag */
 	uint8_t l2_len;
 	uint8_t l3_len;
+	uint8_t n_pieces;
+	uint16_t mss;
+};
+static_assert(sizeof(struct net_tx) == 24, "what most frames do not use costs them nothing");
+
+/* More of a frame, out of another buffer, to which the entry holds one reference. */
+struct net_piece {
+	struct buf *buf;
+	uint8_t *data;
+	uint16_t len;
 };
 
 #define NET_OUT_MAX 1024
 
+/* Frames, and the pieces of those that have some, both in the order in which they are to be sent. */
 struct net_out {
-	uint32_t n;
+	uint32_t n, n_pieces;
 	struct net_tx tx[NET_OUT_MAX];
+	struct net_piece piece[NET_OUT_MAX];
 };
 
 /* What io tells net of a port at start. */
@@ -81,6 +100,9 @@ struct net_port {
 	uint16_t vlan; /* 0: none */
 	uint16_t mtu;
 	bool tx_ip_csum, tx_tcp_csum; /* the device writes them */
+	bool tx_gather;               /* it takes frames out of several buffers */
+	uint8_t tx_tso_bufs; /* of so many buffers, to cut into TCP segments; 0: it does not. Wants
+	                        tx_tcp_csum and tx_gather */
 	uint32_t n_addrs;
 	struct node_prefix
 		addrs[NODE_ADDRS_MAX]; /* net adds the IPv6 link-local one, from the MAC */
@@ -95,7 +117,7 @@ struct net_path {
 	uint32_t neigh_gen; /* generation of that entry */
 	uint16_t mtu;       /* bytes of IP packet on the way out */
 	uint8_t port;
-	uint8_t pad;
+	bool tso; /* the port's device cuts segments */
 };
 
 struct net; /* fields in net_state.h; opaque to TCP and above */
@@ -186,6 +208,34 @@ struct net_segment {
 };
 int net_send_tcp(struct net *n, struct net_path *path, struct buf *b,
                  const struct net_segment *seg);
+
+/** May the next segment that goes this way have its payload in a buffer of its own? */
+bool net_gathers(struct net *n, const struct net_path *path);
+
+/**
+ * As net_send_tcp(), of a segment whose header is in b and whose payload is what the view of another buffer shows;
+ * only when net_gathers() said yes.
+ *
+ * @param payload  consumed like b
+ * @param seg      len is that of both together
+ */
+int net_send_gathered(struct net *n, struct net_path *path, struct buf *b, struct buf *payload,
+                      const struct net_segment *seg);
+
+/**
+ * Have the device make another segment out of the frame that was sent last: one frame becomes the header of
+ * both. What is in the header must fit both but for its number and flags, which are those of the last one.
+ *
+ * @param b  consumed (one reference) when it is taken: its view is the payload
+ * @return   false, nothing was done: the last frame is another, it is full, or the device does not cut
+ */
+struct net_more {
+	const uint8_t *l4; /* of the segment that is to be continued, as net_send_tcp() got it */
+	uint16_t mss;      /* bytes of payload of each segment so far */
+	uint8_t flags;     /* TCP's, besides those that are there */
+};
+bool net_send_more(struct net *n, const struct net_path *path, struct buf *b,
+                   const struct net_more *more);
 
 struct net_ip {
 	const struct ip_addr *src, *dst;
@@ -282,7 +332,7 @@ void net_tick(struct net *n, uint64_t now_us);
 /** A time before which net_tick() has nothing to do; UINT64_MAX: idle. */
 uint64_t net_next(const struct net *n);
 
-/** Frames to be sent on a port. io sends them, then sets n = 0. */
+/** Frames to be sent on a port. io sends them, then sets n and n_pieces to 0. */
 struct net_out *net_out(struct net *n, uint32_t port);
 
 #endif

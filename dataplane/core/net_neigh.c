@@ -50,11 +50,6 @@ static uint32_t *bucket_of(struct net *n, uint32_t port, const struct ip_addr *a
 	return &n->buckets[hash_addr(&n->key, addr, port) & n->bucket_mask];
 }
 
-static bool has_mac(const struct neigh *e)
-{
-	return e->state >= NEIGH_STALE;
-}
-
 static void drop_waiting(struct net *n, struct neigh *e)
 {
 	struct net_wait *w;
@@ -256,7 +251,7 @@ bool net_neigh_use(struct net *n, struct neigh *e)
 	e->seen = NEIGH_SEEN_REFRESH | NEIGH_SEEN_CLOCK;
 	if (e->state == NEIGH_STALE)
 		start_probe(n, e);
-	return has_mac(e);
+	return net_neigh_has_mac(e);
 }
 
 static void flush_waiting(struct net *n, struct neigh *e)
@@ -297,7 +292,7 @@ void net_neigh_hint(struct net *n, struct neigh *e, const uint8_t *mac)
 {
 	bool waited = e->n_wait > 0;
 
-	if (has_mac(e) && memcmp(net_neigh_mac(e), mac, MAC_LEN) == 0)
+	if (net_neigh_has_mac(e) && memcmp(net_neigh_mac(e), mac, MAC_LEN) == 0)
 		return;
 	set_mac(n, e, mac);
 	become_stale(n, e);

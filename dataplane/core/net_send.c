@@ -125,6 +125,7 @@ static struct neigh *look_up(struct net *n, struct net_path *path, const struct 
 	}
 	path->port = r->port;
 	path->mtu = n->links[r->port].conf.mtu;
+	path->tso = n->links[r->port].conf.tx_tso_bufs != 0;
 	e = net_neigh_get(n, r->port, &hop);
 	if (!e) {
 		*err = -ENOBUFS;
@@ -181,12 +182,45 @@ static void write_tcp_sum(const struct net_segment *seg, bool device)
 	wire_put_be16(seg->l4 + TCP_CSUM, csum_finish(sum));
 }
 
+bool net_gathers(struct net *n, const struct net_path *path)
+{
+	const struct neigh *e = cached(n, path);
+
+	/* frames that wait for a neighbour are whole */
+	return e && n->links[e->port].conf.tx_gather && net_neigh_has_mac(e) &&
+	       n->out[e->port].n_pieces < NET_OUT_MAX;
+}
+
+static void add_piece(struct net_out *out, struct buf *b)
+{
+	struct net_tx *tx = &out->tx[out->n - 1];
+
+	tx->n_pieces++;
+	tx->flags |= NET_TX_MORE;
+	out->piece[out->n_pieces++] = (struct net_piece){b, b->data, b->len};
+}
+
+/* Checksums and IP header of a segment, and the entry of its frame. */
+static inline struct net_tx write_segment(const struct net_port *conf, struct buf *b,
+                                          const struct net_segment *seg)
+{
+	bool device_sums = conf->tx_ip_csum && ip_is_v4(seg->dst);
+	struct net_ip ip = {seg->src, seg->dst, seg->len, IP_TCP, HOPS, device_sums};
+	struct net_tx tx = {.buf = b};
+
+	write_tcp_sum(seg, conf->tx_tcp_csum);
+	tx.frame = net_ip_write(&ip, seg->l4);
+	tx.l3_len = (uint8_t)(seg->l4 - tx.frame);
+	tx.len = (uint16_t)(seg->len + tx.l3_len);
+	tx.flags = (uint8_t)((device_sums ? NET_TX_IP_CSUM : 0) |
+	                     (conf->tx_tcp_csum ? NET_TX_TCP_CSUM : 0));
+	return tx;
+}
+
 int net_send_tcp(struct net *n, struct net_path *path, struct buf *b, const struct net_segment *seg)
 {
 	struct neigh *e = cached(n, path);
-	const struct net_port *conf;
-	struct net_ip ip = {seg->src, seg->dst, seg->len, IP_TCP, HOPS, false};
-	struct net_tx tx = {.buf = b};
+	struct net_tx tx;
 	int err;
 
 	if (!e)
@@ -195,15 +229,88 @@ int net_send_tcp(struct net *n, struct net_path *path, struct buf *b, const stru
 		buf_free(b);
 		return err;
 	}
-	conf = &n->links[e->port].conf;
-	write_tcp_sum(seg, conf->tx_tcp_csum);
-	ip.device_sums = conf->tx_ip_csum && ip_is_v4(seg->dst);
-	tx.frame = net_ip_write(&ip, seg->l4);
-	tx.l3_len = (uint8_t)(seg->l4 - tx.frame);
-	tx.len = (uint16_t)(seg->len + tx.l3_len);
-	tx.flags = (uint8_t)((ip.device_sums ? NET_TX_IP_CSUM : 0) |
-	                     (conf->tx_tcp_csum ? NET_TX_TCP_CSUM : 0));
+	tx = write_segment(&n->links[e->port].conf, b, seg);
 	return net_neigh_send(n, e, &tx);
+}
+
+int net_send_gathered(struct net *n, struct net_path *path, struct buf *b, struct buf *payload,
+                      const struct net_segment *seg)
+{
+	struct neigh *e = cached(n, path);
+	struct net_segment g = *seg;
+	struct net_tx tx;
+	int rc;
+
+	if (g.sum == NET_SUM_UNKNOWN && !n->links[e->port].conf.tx_tcp_csum)
+		g.sum = csum_add(payload->data, payload->len);
+	tx = write_segment(&n->links[e->port].conf, b, &g);
+	tx.len = (uint16_t)(tx.len - payload->len);
+	rc = net_neigh_send(n, e, &tx);
+	if (rc < 0)
+		buf_free(payload);
+	else
+		add_piece(&n->out[e->port], payload);
+	return rc;
+}
+
+static bool is_v4(const struct net_tx *tx)
+{
+	return tx->frame[tx->l2_len] >> 4 == 4;
+}
+
+/* The IP header says the length of all; false: it cannot. */
+static bool lengthen(struct net_tx *tx, uint16_t more)
+{
+	uint8_t *l3 = tx->frame + tx->l2_len;
+	uint8_t *field = l3 + (is_v4(tx) ? IP4_TOTAL : IP6_PAYLOAD);
+	uint32_t len = wire_get16(field) + (uint32_t)more;
+
+	/* some devices count the whole frame in 16 bits, whatever the IP version */
+	if (len + tx->l2_len + IP6_LEN > UINT16_MAX)
+		return false;
+	wire_put16(field, (uint16_t)len);
+	if (is_v4(tx) && !(tx->flags & NET_TX_IP_CSUM)) {
+		wire_put_be16(l3 + IP4_CSUM, 0);
+		wire_put_be16(l3 + IP4_CSUM, csum_finish(csum_add_header(l3, IP4_LEN)));
+	}
+	return true;
+}
+
+/* A segment of its own becomes one that is to be cut. */
+static void make_tso(struct net_tx *tx, uint8_t *l4, uint16_t mss)
+{
+	const uint8_t *l3 = tx->frame + tx->l2_len;
+	struct ip_addr src = is_v4(tx) ? wire_ip4(l3 + IP4_SRC) : wire_ip6(l3 + IP6_SRC);
+	struct ip_addr dst = is_v4(tx) ? wire_ip4(l3 + IP4_DST) : wire_ip6(l3 + IP6_DST);
+
+	tx->flags |= NET_TX_TSO;
+	tx->mss = mss;
+	wire_put_be16(l4 + TCP_CSUM, csum_pseudo(&src, &dst, IP_TCP, 0));
+}
+
+bool net_send_more(struct net *n, const struct net_path *path, struct buf *b,
+                   const struct net_more *more)
+{
+	uint32_t bufs = n->links[path->port].conf.tx_tso_bufs;
+	struct net_out *out = &n->out[path->port];
+	struct net_tx *tx;
+	uint8_t *l4;
+
+	if (out->n == 0 || out->n_pieces == NET_OUT_MAX)
+		return false;
+	tx = &out->tx[out->n - 1];
+	l4 = tx->frame + tx->l2_len + tx->l3_len;
+	if (l4 != more->l4 || tx->n_pieces + 2u > bufs || !lengthen(tx, b->len))
+		return false;
+	if (!(tx->flags & NET_TX_TSO)) {
+		make_tso(tx, l4, more->mss);
+		n->counters[COUNT_TX_TSO]++;
+		n->counters[COUNT_TX_TSO_SEGMENTS]++;
+	}
+	n->counters[COUNT_TX_TSO_SEGMENTS]++;
+	l4[TCP_FLAGS] |= more->flags;
+	add_piece(out, b);
+	return true;
 }
 
 int net_send_packet(struct net *n, struct net_path *path, struct buf *b, const struct net_packet *p)

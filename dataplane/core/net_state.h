@@ -249,6 +249,12 @@ bool net_neigh_use(struct net *n, struct neigh *e);
 /** Its timer is due. */
 void net_neigh_timer(struct net *n, struct neigh *e);
 
+/** Is its address known, be it not confirmed lately? */
+static inline bool net_neigh_has_mac(const struct neigh *e)
+{
+	return e->state >= NEIGH_STALE;
+}
+
 /** The MAC address in a row that has one. */
 static inline const uint8_t *net_neigh_mac(const struct neigh *e)
 {

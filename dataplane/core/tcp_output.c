@@ -5,7 +5,15 @@
  * A flush looks once at every touched connection. First what is lost goes again, then new data, then
  * FIN, all within the congestion window and (new data) the peer's window; an ACK that is due and
  * found no data to ride on goes alone. Payload is sent out of the queue's own buffer: the header is
- * written in front of it, unless the buffer is shared or lacks the room, and then it is copied.
+ * written in front of it, unless the buffer is shared or lacks the room. Then header and payload are
+ * gathered by the device out of two buffers, or, if it does not, the payload is copied.
+ *
+ * A device that cuts (TSO) gets a run of new segments as one frame:
+ *
+ *   header [1448] [1448] [1448] [700] PSH      one buffer each, as if sent one by one
+ *
+ * Runs are cut where the buffers end, so buffers but the last have one length. Whatever else looks at the
+ * queue sees no difference: one buffer is one segment on the wire. What is sent again goes alone.
  *
  * Sources: RFC 9293 section 3.8, RFC 6675 section 5, RFC 1122 section 4.2.3.4 (silly windows; no
  * Nagle: a proxy's answers are whole, and waiting for an ACK would only delay them).
@@ -18,7 +26,8 @@
 #define TCP_HEADER     20
 #define IPPROTO_V4_LEN 20
 #define IPPROTO_V6_LEN 40
-#define OUT_SPARE      64 /* frames left free in net_out for ACKs and other layers */
+#define OUT_SPARE      64  /* frames left free in net_out for ACKs and other layers */
+#define TSO_LEAST      512 /* bytes of payload: devices have a least MSS (i40e: 256) */
 
 /* RFC 9293 section 3.1. */
 struct header {
@@ -163,11 +172,14 @@ static void ack_sent(struct tcp_conn *c, const struct segment *g)
 	c->ack_at = 0;
 }
 
-static int send_segment(struct tcp_stack *s, struct tcp_conn *c, struct buf *b,
+/* payload NULL: all is in b. */
+static int send_segment(struct tcp_stack *s, struct tcp_conn *c, struct buf *b, struct buf *payload,
                         struct net_segment *out)
 {
 	out->src = &c->peer.local;
 	out->dst = &c->peer.remote;
+	if (payload)
+		return net_send_gathered(s->env.net, &c->path, b, payload, out);
 	return net_send_tcp(s->env.net, &c->path, b, out);
 }
 
@@ -186,7 +198,7 @@ int tcp_output_bare(struct tcp_stack *s, struct tcp_conn *c, uint32_t seq, uint8
 	out.len = (uint16_t)(b->data - out.l4);
 	out.sum = 0;
 	ack_sent(c, &g);
-	return send_segment(s, c, b, &out);
+	return send_segment(s, c, b, NULL, &out);
 }
 
 int tcp_output_syn(struct tcp_stack *s, struct tcp_conn *c)
@@ -224,7 +236,7 @@ int tcp_output_syn(struct tcp_stack *s, struct tcp_conn *c)
 	out.l4 = write_header(b->data, &c->peer, &g);
 	out.len = (uint16_t)(b->data - out.l4);
 	out.sum = 0;
-	return send_segment(s, c, b, &out);
+	return send_segment(s, c, b, NULL, &out);
 }
 
 static struct buf *copy_of(struct tcp_stack *s, const struct buf *b)
@@ -245,28 +257,91 @@ static struct buf *copy_of(struct tcp_stack *s, const struct buf *b)
 	return copy;
 }
 
-/* Send a buffer of the queue as one segment; false: no buffer to copy into. */
-static bool send_data(struct tcp_stack *s, struct tcp_conn *c, struct buf *b, uint8_t flags)
+/* The payload of b for the device to read where it is, and a buffer for the header. */
+static struct buf *gather(struct tcp_stack *s, struct buf *b, struct buf **payload)
+{
+	struct buf *header = buf_alloc(s->env.pool);
+
+	*payload = header ? buf_view(s->env.pool, b) : NULL;
+	if (*payload) {
+		tcp_count(s, COUNT_TX_GATHERED);
+		return header;
+	}
+	tcp_count(s, COUNT_NO_BUFFER);
+	if (header)
+		buf_free(header);
+	return NULL;
+}
+
+/* New segments that go to a device as one frame, which cuts it; zero: none. */
+struct run {
+	const uint8_t *l4; /* TCP header of the first one; NULL: nothing to be continued */
+	uint16_t bytes;    /* of payload in each */
+};
+
+/* This segment may be the first of several; SACK blocks would be those of all. */
+static void start_run(struct run *r, const struct tcp_conn *c, const struct buf *b,
+                      const struct segment *g, const uint8_t *l4)
+{
+	bool can = c->path.tso && b->len >= TSO_LEAST && !g->opt.n_sack;
+
+	*r = (struct run){can ? l4 : NULL, b->len};
+}
+
+static void mark_sent(const struct tcp_stack *s, struct buf *b)
+{
+	b->mark = (b->mark & TCP_MARK_FLAGS) | (uint32_t)(s->now_us << TCP_MARK_TIME_BITS);
+}
+
+/* A header of its own would have blocks, or the run is over. */
+static bool ends_run(const struct run *r, const struct tcp_conn *c, const struct buf *b)
+{
+	return !r->l4 || b->len > r->bytes || c->ooo || c->flags & TCP_F_DSACK || buf_shared(b);
+}
+
+/* Send the buffer as another segment of the run; false: it has to go alone. */
+static bool continue_run(struct tcp_stack *s, struct tcp_conn *c, struct run *r, struct buf *b,
+                         uint8_t flags)
+{
+	const struct net_more more = {r->l4, r->bytes, flags};
+
+	if (ends_run(r, c, b))
+		return false;
+	buf_ref(b);
+	if (!net_send_more(s->env.net, &c->path, b, &more)) {
+		buf_free(b);
+		return false;
+	}
+	if (b->len < r->bytes)
+		r->l4 = NULL;
+	mark_sent(s, b);
+	return true;
+}
+
+/* Send a buffer of the queue as one segment; false: no buffer to send it with. */
+static bool send_data(struct tcp_stack *s, struct tcp_conn *c, struct buf *b, uint8_t flags,
+                      struct run *run)
 {
 	struct segment g = {.seq = b->seq, .flags = (uint8_t)(flags | TCP_ACK)};
 	struct net_segment out = {.sum = b->flags & BUF_SUMMED ? b->sum : NET_SUM_UNKNOWN};
-	struct buf *frame = b;
+	struct buf *frame = b, *payload = NULL;
 	uint32_t opts;
 
 	describe(s, c, &g, c->mss > b->len ? (uint32_t)(c->mss - b->len) : 0);
 	opts = (g.opt.has & TCP_OPT_TS ? 12 : 0) + (g.opt.n_sack ? 4u + g.opt.n_sack * 8u : 0);
 	if (buf_shared(b) || buf_headroom(b) < NET_HEADROOM + TCP_HEADER + opts) {
-		frame = copy_of(s, b);
+		frame = net_gathers(s->env.net, &c->path) ? gather(s, b, &payload) : copy_of(s, b);
 		if (!frame)
 			return false;
 	} else {
 		buf_ref(b);
 	}
 	out.l4 = write_header(frame->data, &c->peer, &g);
-	out.len = (uint16_t)(frame->data - out.l4 + frame->len);
-	b->mark = (b->mark & TCP_MARK_FLAGS) | (uint32_t)(s->now_us << TCP_MARK_TIME_BITS);
+	out.len = (uint16_t)(frame->data - out.l4 + b->len);
+	mark_sent(s, b);
 	ack_sent(c, &g);
-	send_segment(s, c, frame, &out);
+	start_run(run, c, b, &g, out.l4);
+	send_segment(s, c, frame, payload, &out);
 	return true;
 }
 
@@ -280,8 +355,9 @@ static uint8_t retransmit_flags(const struct tcp_conn *c, const struct buf *b)
 static bool retransmit(struct tcp_stack *s, struct tcp_conn *c, struct buf *b)
 {
 	uint8_t flags = retransmit_flags(c, b);
+	struct run alone = {0};
 
-	if (!send_data(s, c, b, flags))
+	if (!send_data(s, c, b, flags, &alone))
 		return false;
 	tcp_count(s, COUNT_TCP_RETRANSMITS);
 	b->mark |= TCP_MARK_EVER_RETX;
@@ -299,7 +375,9 @@ static bool retransmit(struct tcp_stack *s, struct tcp_conn *c, struct buf *b)
 /* Is there room for more frames of ours on the connection's port? */
 static bool out_has_room(struct tcp_stack *s, const struct tcp_conn *c)
 {
-	return net_out(s->env.net, c->path.port)->n + OUT_SPARE < NET_OUT_MAX;
+	const struct net_out *out = net_out(s->env.net, c->path.port);
+
+	return out->n + out->n_pieces + OUT_SPARE < NET_OUT_MAX;
 }
 
 static bool cwnd_allows(struct tcp_conn *c, uint32_t bytes)
@@ -388,7 +466,7 @@ static void start_flight(struct tcp_stack *s, struct tcp_conn *c)
 	c->progress_ms = now;
 }
 
-static bool send_new(struct tcp_stack *s, struct tcp_conn *c)
+static bool send_new(struct tcp_stack *s, struct tcp_conn *c, struct run *run)
 {
 	struct buf *b = next_new(s, c);
 	uint8_t flags = 0;
@@ -401,7 +479,7 @@ static bool send_new(struct tcp_stack *s, struct tcp_conn *c)
 			flags |= TCP_FIN;
 	}
 	start_flight(s, c);
-	if (!send_data(s, c, b, flags))
+	if (!continue_run(s, c, run, b, flags) && !send_data(s, c, b, flags, run))
 		return false;
 	c->snd_last = b;
 	c->flags &= ~TCP_F_SPLIT;
@@ -435,13 +513,14 @@ static void send_fin(struct tcp_stack *s, struct tcp_conn *c)
 
 bool tcp_output_probe(struct tcp_stack *s, struct tcp_conn *c)
 {
+	struct run alone = {0};
 	struct buf *b;
 
 	if (tcp_unsent(c) && tcp_unsent(c)->len <= c->mss &&
 	    usable_window(c) >= tcp_unsent(c)->len) {
 		c->cwnd +=
 			c->mss; /* RFC 8985 section 7.3: the probe may exceed cwnd by one segment */
-		send_new(s, c);
+		send_new(s, c, &alone);
 		c->cwnd -= c->mss;
 		return true;
 	}
@@ -470,13 +549,14 @@ static uint32_t bare_seq(const struct tcp_conn *c)
 static bool flush_conn(struct tcp_stack *s, struct tcp_conn *c)
 {
 	uint32_t nxt = c->snd_nxt;
+	struct run run = {0};
 
 	if (c->state == TCP_SYN_SENT || c->state == TCP_CLOSED || c->flags & TCP_F_SPLICED)
 		return true;
 	c->flags &= ~TCP_F_CWND_LIMITED;
 	if (tcp_is_synchronized(c)) {
 		while (out_has_room(s, c) &&
-		       (send_lost(s, c) || (c->lost <= c->retx && send_new(s, c))))
+		       (send_lost(s, c) || (c->lost <= c->retx && send_new(s, c, &run))))
 			;
 		if (!out_has_room(s, c))
 			return false;

@@ -111,6 +111,19 @@ struct buf *buf_alloc(struct buf_pool *pool)
 	return b;
 }
 
+/* An indirect mbuf: what a chain writes into its segments' mbufs concerns nobody else. */
+struct buf *buf_view(struct buf_pool *pool, struct buf *b)
+{
+	struct buf *view = buf_alloc(pool);
+
+	if (unlikely(!view))
+		return NULL;
+	rte_pktmbuf_attach(pool_mbuf(view), pool_mbuf(b));
+	view->data = b->data;
+	view->len = b->len;
+	return view;
+}
+
 enum buf_supply buf_supply(const struct buf_pool *pool)
 {
 	const struct rte_mempool *mp = (const void *)pool;

@@ -4,7 +4,9 @@
  * dead, and at the end nothing is left: no buffer, no connection.
  *
  * sim_tcp SEED COUNT runs COUNT seeds from SEED on; the first that fails is printed. sim_tcp SEED
- * alone replays one with a trace of every segment.
+ * alone replays one with a trace of every segment. With "twin" behind it each seed runs twice: on devices that
+ * gather frames out of buffers, cut segments and write checksums, and with all of that in software. What is on the
+ * wire, and when, has to be the same.
  */
 #include "tcp_link.h"
 #include "tcp_state.h"
@@ -26,6 +28,7 @@ struct half {
 	uint64_t got;      /* bytes read and found right */
 	uint64_t abort_at; /* abort when so many are queued; UINT64_MAX: never */
 	uint32_t chunk;    /* most bytes sent or read at a time */
+	uint32_t even;     /* bytes of each buffer, when they are all alike; 0: they are not */
 	uint32_t nap_us;   /* longest pause between looks */
 	uint64_t wake_us;
 	bool echo; /* send back what comes */
@@ -149,6 +152,8 @@ static void write_some(struct half *h)
 
 		if (!b)
 			return;
+		if (h->even)
+			n = h->even;
 		if (n > h->total - h->queued)
 			n = (uint32_t)(h->total - h->queued);
 		n = n < buf_tailroom(b) ? n : (uint32_t)buf_tailroom(b);
@@ -263,6 +268,8 @@ static void draw_half(struct sim *m, struct half *h, uint32_t pair, uint32_t sid
 	h->nap_us = below(m, 3) ? 2000 : 100000;
 	if (h->chunk < 300 && h->total > 5000)
 		h->total = 5000;
+	if (h->chunk > 1000 && pair % 2)
+		h->even = 1000 + pair % 3 * 224; /* 1000, 1224, 1448 */
 	h->rude = below(m, 12) == 0;
 	if (below(m, 12) == 0)
 		h->abort_at = below(m, (uint32_t)h->total + 1);
@@ -439,7 +446,46 @@ static struct link_conf draw_conf(struct rng *r)
 	return c;
 }
 
-static bool run_seed(uint64_t seed, FILE *trace, uint32_t *finished, uint32_t *dead)
+/* What both ports' devices do of what is sent. */
+enum device {
+	DEVICE_NOTHING,
+	DEVICE_AS_DRAWN,
+	DEVICE_CUTS,
+};
+
+static void draw_device(struct link_conf *c, enum device device, uint64_t seed)
+{
+	if (device == DEVICE_NOTHING || (device == DEVICE_AS_DRAWN && seed % 4))
+		return;
+	c->tx_tcp_csum = c->tx_gather = true;
+	c->tx_ip_csum = seed % 3; /* virtio does not */
+	c->tx_tso_bufs = seed % 5 ? 64 : 4;
+	if (seed % 7 == 0) { /* the sums of two buffers in software */
+		c->tx_tcp_csum = false;
+		c->tx_tso_bufs = 0;
+	}
+}
+
+/* What one seed did. */
+struct outcome {
+	uint32_t finished, dead, n_log;
+	uint64_t *log;
+	uint64_t tso, segments, gathered, copies;
+};
+
+static void count_devices(const struct sim *m, struct outcome *out)
+{
+	for (uint32_t i = 0; i < 2; i++) {
+		const uint64_t *n = m->link.side[i].counters;
+
+		out->tso += n[COUNT_TX_TSO];
+		out->segments += n[COUNT_TX_TSO_SEGMENTS];
+		out->gathered += n[COUNT_TX_GATHERED];
+		out->copies += n[COUNT_TX_COPIES];
+	}
+}
+
+static bool run_seed(uint64_t seed, FILE *trace, enum device device, struct outcome *out)
 {
 	struct rng r = rng_seed(seed * 2 + 1);
 	struct sim *m = calloc(1, sizeof(*m));
@@ -449,6 +495,9 @@ static bool run_seed(uint64_t seed, FILE *trace, uint32_t *finished, uint32_t *d
 	if (!m)
 		abort();
 	m->rng = r;
+	draw_device(&conf, device, seed);
+	if (device != DEVICE_AS_DRAWN)
+		conf.pool_limit = 100000; /* buffers of headers are more buffers */
 	link_init(&m->link, &conf, seed);
 	m->link.trace = trace;
 	if (trace)
@@ -462,12 +511,35 @@ static bool run_seed(uint64_t seed, FILE *trace, uint32_t *finished, uint32_t *d
 	for (uint32_t i = 0; i < m->n_pairs; i++)
 		m->pair[i].rounds = 1 + below(m, 3);
 	run(m);
-	ok = !m->error;
+	ok = !m->error && !m->link.failed;
+	out->finished += m->finished;
+	out->dead += m->dead;
+	count_devices(m, out);
+	out->log = m->link.log;
+	out->n_log = m->link.n_log;
+	m->link.log = NULL;
 	if (ok)
 		ok = link_fini(&m->link); /* a failed run leaves its memory to be looked at */
-	*finished += m->finished;
-	*dead += m->dead;
 	free(m);
+	return ok;
+}
+
+/* Both ways of one seed send the same. */
+static bool run_twins(uint64_t seed, struct outcome *out)
+{
+	struct outcome software = {0}, *device = out;
+	bool ok = run_seed(seed, NULL, DEVICE_NOTHING, &software) &&
+	          run_seed(seed, NULL, DEVICE_CUTS, device);
+	uint32_t n = software.n_log < device->n_log ? software.n_log : device->n_log, i = 0;
+
+	while (ok && i < n && software.log[i] == device->log[i])
+		i++;
+	if (ok && (i < n || software.n_log != device->n_log)) {
+		fprintf(stderr, "frame %u of %u differs from software's of %u\n", i, device->n_log,
+		        software.n_log);
+		ok = false;
+	}
+	free(software.log);
 	return ok;
 }
 
@@ -475,16 +547,28 @@ int main(int argc, char **argv)
 {
 	uint64_t seed = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
 	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
-	uint32_t finished = 0, dead = 0;
+	bool twin = argc > 3;
+	struct outcome all = {0};
 
 	for (uint64_t i = 0; i < count; i++) {
-		if (run_seed(seed + i, argc > 2 ? NULL : stdout, &finished, &dead))
+		bool ok =
+			twin ? run_twins(seed + i, &all)
+			     : run_seed(seed + i, argc > 2 ? NULL : stdout, DEVICE_AS_DRAWN, &all);
+
+		free(all.log);
+		all.log = NULL;
+		if (ok)
 			continue;
-		fprintf(stderr, "seed %" PRIu64 " failed: sim_tcp %" PRIu64 " replays it\n",
-		        seed + i, seed + i);
+		fprintf(stderr, "seed %" PRIu64 " failed: sim_tcp %" PRIu64 "%s replays it\n",
+		        seed + i, seed + i, twin ? " 1 twin" : "");
 		return 1;
 	}
-	printf("%" PRIu64 " seeds, %u ends finished, %u timed out\n", count, finished, dead);
+	printf("%" PRIu64 " seeds, %u ends finished, %u timed out; %" PRIu64
+	       " frames to be cut into %" PRIu64 " segments, %" PRIu64 " gathered, %" PRIu64
+	       " copied\n",
+	       count, all.finished, all.dead, all.tso, all.segments, all.gathered, all.copies);
+	if (twin && count >= 100 && (all.segments <= 2 * all.tso || all.gathered < 50))
+		return 1; /* it shows nothing */
 	/* with at most a fifth lost, giving up must stay rare */
-	return count >= 100 && dead * 20 > finished;
+	return count >= 100 && all.dead * 20 > all.finished;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "tcp_link.h"
 
+#include "model_send.h"
 #include "tcp_state.h"
 
 #include <stdlib.h>
@@ -14,14 +15,23 @@ enum stage {
 	STAGE_ON_WIRE, /* arrives at `at` */
 };
 
+/* What a device reads, with its reference to the buffer, and how it was when it was told. */
+struct held {
+	struct buf *buf;
+	const uint8_t *at;
+	uint16_t len;
+	uint8_t *was;
+};
+
+#define HELD_MOST 2 /* header and payload */
+
 struct link_frame {
 	uint64_t at, order;
 	enum stage stage;
 	uint32_t to;
-	struct buf *held; /* reference of the sending device */
-	const uint8_t *frame;
+	struct held held[HELD_MOST];
 	uint16_t len;
-	uint8_t flags;    /* enum net_tx_flag */
+	uint8_t flags;    /* of this file */
 	uint64_t arrives; /* of a held one */
 	uint8_t bytes[];
 };
@@ -123,39 +133,110 @@ static uint64_t wire_time(struct link *l, uint32_t from, uint32_t len)
 	return s->wire_free_us;
 }
 
-static void put_on_wire(struct link *l, uint32_t from, const struct net_tx *tx)
+static void hold(struct link_frame *f, struct buf *b, const uint8_t *at, uint16_t len)
 {
-	struct link_frame *f = need(malloc(sizeof(*f) + tx->len));
-	uint64_t sent = wire_time(l, from, tx->len);
+	struct held *h = f->held[0].buf ? &f->held[1] : &f->held[0];
 
-	*f = (struct link_frame){.to = !from, .len = tx->len, .flags = tx->flags};
-	memcpy(f->bytes, tx->frame, tx->len);
+	*h = (struct held){b, at, len, need(malloc(len ? len : 1u))};
+	memcpy(h->was, at, len);
+}
+
+/* Give the buffers back; false: somebody wrote to them meanwhile. */
+static bool let_go(struct link_frame *f)
+{
+	bool same = true;
+
+	for (uint32_t i = 0; i < HELD_MOST && f->held[i].buf; i++) {
+		same &= memcmp(f->held[i].at, f->held[i].was, f->held[i].len) == 0;
+		free(f->held[i].was);
+		buf_free(f->held[i].buf);
+	}
+	memset(f->held, 0, sizeof(f->held));
+	return same;
+}
+
+/* For comparison of what two runs send: but for what a device that cuts may choose (RFC 6864). */
+static void log_frame(struct link *l, uint32_t from, const uint8_t *frame, uint32_t len)
+{
+	uint64_t hash = (l->now_us * 2 + from) * 0x9e3779b97f4a7c15ull;
+	bool v4 = frame[12] == 8 && frame[13] == 0;
+
+	for (uint32_t i = 0; i < len; i++) {
+		bool free = v4 && (i == 18 || i == 19 || i == 24 || i == 25);
+
+		hash = (hash ^ (free ? 0 : frame[i])) * 0x100000001b3ull;
+	}
+	if (l->n_log == l->log_room) {
+		l->log_room = l->log_room ? l->log_room * 2 : 1024;
+		l->log = need(realloc(l->log, l->log_room * sizeof(*l->log)));
+	}
+	l->log[l->n_log++] = hash;
+}
+
+/* An entry of net_out on its way through the device. */
+struct sending {
+	struct link *l;
+	uint32_t from;
+	const struct net_tx *tx;
+	const struct net_piece *piece, *end; /* those that no frame took yet */
+};
+
+/* Frame i of the entry. One buffer of payload is one frame, as it would be without the device's help. */
+static void put_on_wire(void *arg, uint32_t i, const uint8_t *frame, uint32_t len)
+{
+	struct sending *g = arg;
+	struct link *l = g->l;
+	struct link_frame *f = need(malloc(sizeof(*f) + len));
+	uint64_t sent = wire_time(l, g->from, len);
+	bool apart = g->tx->flags & NET_TX_TSO ? i == 0 && g->tx->len <= 100 : true;
+
+	*f = (struct link_frame){.to = !g->from, .len = (uint16_t)len};
+	memcpy(f->bytes, frame, len);
+	log_frame(l, g->from, frame, len);
 	f->arrives = sent + l->conf.delay_us;
 	if (l->conf.jitter_us && !l->clean)
 		f->arrives += rng_below(&l->rng, l->conf.jitter_us);
 	if (chance(l, l->conf.reorder_permille))
 		f->arrives += rng_below(&l->rng, 3 * l->conf.delay_us + 1000);
-	if (!sent || (is_ip(tx->frame) && chance(l, l->conf.loss_permille)))
+	if (!sent || (is_ip(frame) && chance(l, l->conf.loss_permille)))
 		f->arrives = 0;
 	trace(l, f->arrives ? "send to" : "LOST to", f->to, f->bytes, f->len);
 	f->stage = STAGE_HELD;
-	f->held = tx->buf;
-	f->frame = tx->frame;
+	if (i == 0)
+		hold(f, g->tx->buf, g->tx->frame, g->tx->len);
+	if ((i || apart) && g->piece < g->end) {
+		hold(f, g->piece->buf, g->piece->data, g->piece->len);
+		g->piece++;
+	}
 	f->at = l->now_us + (l->conf.hold_us ? rng_below(&l->rng, l->conf.hold_us) : 0);
 	if (f->arrives && f->at > f->arrives)
 		f->at = f->arrives;
 	heap_push(l, f);
 }
 
+static void collect_side(struct link *l, uint32_t from)
+{
+	struct net_out *out = net_out(l->side[from].net, 0);
+	const struct net_piece *piece = out->piece;
+
+	for (uint32_t i = 0; i < out->n; i++) {
+		const struct net_tx *tx = &out->tx[i];
+		struct sending g = {l, from, tx, piece, piece + tx->n_pieces};
+
+		if (!model_send(tx, piece, l->conf.tx_tso_bufs, put_on_wire, &g) ||
+		    g.piece != g.end)
+			l->failed = true;
+		piece += tx->n_pieces;
+	}
+	if (piece != out->piece + out->n_pieces)
+		l->failed = true;
+	out->n = out->n_pieces = 0;
+}
+
 static void collect(struct link *l)
 {
-	for (uint32_t from = 0; from < 2; from++) {
-		struct net_out *out = net_out(l->side[from].net, 0);
-
-		for (uint32_t i = 0; i < out->n; i++)
-			put_on_wire(l, from, &out->tx[i]);
-		out->n = 0;
-	}
+	collect_side(l, 0);
+	collect_side(l, 1);
 }
 
 void link_flush(struct link *l)
@@ -236,11 +317,10 @@ static void deliver(struct link *l, struct link_frame *f)
 /* The device has read the frame: nobody may have written to it meanwhile. */
 static void release_held(struct link *l, struct link_frame *f)
 {
-	if (memcmp(f->frame, f->bytes, f->len) != 0) {
+	if (!let_go(f)) {
 		fprintf(stderr, "frame written while the device held it\n");
 		l->failed = true;
 	}
-	buf_free(f->held);
 	if (!f->arrives) {
 		free(f);
 		return;
@@ -330,6 +410,10 @@ static void side_init(struct link *l, uint32_t i)
 	s->port.addrs[0] = (struct node_prefix){parse(i ? "10.0.0.2" : "10.0.0.1"), 96 + 24};
 	s->port.addrs[1] = (struct node_prefix){parse(i ? "2001:db8::2" : "2001:db8::1"), 64};
 	s->port.n_addrs = 2;
+	s->port.tx_ip_csum = l->conf.tx_ip_csum;
+	s->port.tx_tcp_csum = l->conf.tx_tcp_csum;
+	s->port.tx_gather = l->conf.tx_gather;
+	s->port.tx_tso_bufs = l->conf.tx_tso_bufs;
 	s->addr = s->port.addrs[l->conf.v6 ? 1 : 0].addr;
 	s->listen = i ? 0 : TCP_LISTEN_NONE;
 	timer_init(&s->wheel, l->now_us);
@@ -363,8 +447,7 @@ bool link_fini(struct link *l)
 	while (l->n) {
 		struct link_frame *f = heap_pop(l);
 
-		if (f->stage == STAGE_HELD)
-			buf_free(f->held);
+		let_go(f);
 		free(f);
 	}
 	for (uint32_t i = 0; i < 2; i++) {
@@ -384,6 +467,7 @@ bool link_fini(struct link *l)
 		free(s->tcp);
 	}
 	free(l->heap);
+	free(l->log);
 	return ok;
 }
 

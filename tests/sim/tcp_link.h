@@ -26,7 +26,9 @@ struct link_conf {
 	uint32_t queue_us;         /* longest wait for the wire before a frame is dropped */
 	uint16_t mtu[2];           /* of each side's port */
 	uint32_t pool_limit;
-	bool device_sums; /* the receiving device checks checksums */
+	bool device_sums;                        /* the receiving device checks checksums */
+	bool tx_ip_csum, tx_tcp_csum, tx_gather; /* of both ports, as struct net_port has them */
+	uint8_t tx_tso_bufs;
 	bool v6;
 	struct tcp_config tcp;
 	uint64_t start_us;
@@ -62,6 +64,8 @@ struct link {
 	bool no_sack;       /* blank the SACK-permitted options on the way */
 	bool clean;         /* from now on the link is perfect */
 	uint64_t delivered; /* frames */
+	uint64_t *log;      /* of each frame sent: a hash of when and what */
+	uint32_t n_log, log_room;
 };
 
 void link_init(struct link *l, const struct link_conf *conf, uint64_t seed);

@@ -9,6 +9,7 @@ struct owner {
 	struct buf buf; /* first: a struct buf * is a struct owner * */
 	struct buf_pool *pool;
 	uint32_t refs;
+	struct buf *shown; /* a view's: whose bytes they are */
 };
 
 static struct owner *owner_of(struct buf *b)
@@ -39,6 +40,7 @@ static struct buf *give(struct buf_pool *pool, size_t room)
 	memset(o, pool->poison ? 0xa5 : 0, sizeof(*o)); /* mark and seq are not promised to be 0 */
 	o->pool = pool;
 	o->refs = 1;
+	o->shown = NULL;
 	o->buf.head = need(malloc(BUF_HEADROOM + room));
 	o->buf.end = o->buf.head + BUF_HEADROOM + room;
 	o->buf.data = o->buf.head + BUF_HEADROOM;
@@ -67,9 +69,24 @@ void buf_free(struct buf *b)
 		return;
 	if (o->pool->poison)
 		memset(b->head, 0xdd, (size_t)(b->end - b->head));
+	if (o->shown)
+		buf_free(o->shown);
 	o->pool->live--;
 	free(b->head);
 	free(o);
+}
+
+struct buf *buf_view(struct buf_pool *pool, struct buf *b)
+{
+	struct buf *view = buf_alloc(pool);
+
+	if (!view)
+		return NULL;
+	buf_ref(b);
+	owner_of(view)->shown = b;
+	view->data = b->data;
+	view->len = b->len;
+	return view;
 }
 
 void buf_ref(struct buf *b)

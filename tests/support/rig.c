@@ -133,7 +133,9 @@ void rig_drain(struct rig *r)
 
 		for (uint32_t i = 0; i < out->n; i++)
 			buf_free(out->tx[i].buf);
-		out->n = 0;
+		for (uint32_t i = 0; i < out->n_pieces; i++)
+			buf_free(out->piece[i].buf);
+		out->n = out->n_pieces = 0;
 	}
 }
 

@@ -274,7 +274,147 @@ static void leaves_room_in_a_full_device_queue(void **state)
 	assert_int_equal(out->n, 10);
 }
 
-#define CASE(fn) cmocka_unit_test_setup_teardown(fn, start, stop)
+/* ---- devices that gather and cut -------------------------------------------------------------- */
+
+static int start_cutting(void **state)
+{
+	(void)state;
+	tcp_rig_init(&r);
+	r.rig.ports[0].tx_ip_csum = r.rig.ports[0].tx_tcp_csum = true;
+	r.rig.ports[0].tx_gather = true;
+	r.rig.ports[0].tx_tso_bufs = 64;
+	tcp_rig_start(&r);
+	tcp_rig_accept(&r);
+	r.c->cwnd = 1000000;
+	ack(1, 65535);
+	return 0;
+}
+
+static const struct net_tx *frame(uint32_t i)
+{
+	return &net_out(r.rig.net, 0)->tx[i];
+}
+
+static void a_device_gets_a_run_of_segments(void **state)
+{
+	(void)state;
+	tcp_rig_send(&r, 14000 + 300);
+	assert_int_equal(tcp_rig_flush(&r), 1);
+	assert_int_equal(frame(0)->flags,
+	                 NET_TX_IP_CSUM | NET_TX_TCP_CSUM | NET_TX_TSO | NET_TX_MORE);
+	assert_int_equal(frame(0)->n_pieces, 10);
+	assert_int_equal(frame(0)->mss, 1400);
+	assert_int_equal(tcp_rig_out(&r, 0, NULL).len, 1400);
+	assert_int_equal(tcp_rig_out(&r, 0, NULL).flags, TCP_ACK | TCP_PSH);
+	assert_int_equal(r.rig.counters[COUNT_TX_TSO], 1);
+	assert_int_equal(r.rig.counters[COUNT_TX_TSO_SEGMENTS], 11);
+	tcp_rig_drain(&r);
+	/* one that is lost goes again alone: it has a buffer and a mark of its own */
+	ack(1, 65535);
+	tcp_rig_wait(&r, 3000000);
+	assert_int_equal(rig_sent(&r.rig, 0), 1);
+	assert_int_equal(tcp_rig_out(&r, 0, NULL).seq, 1);
+	assert_int_equal(tcp_rig_out(&r, 0, NULL).len, 1400);
+	assert_int_equal(frame(0)->flags & NET_TX_TSO, 0);
+}
+
+static void a_run_ends_where_lengths_differ(void **state)
+{
+	static const uint16_t lengths[] = {1000, 1000, 900, 1448, 1448, 1200, 1200, 511, 511};
+
+	(void)state;
+	for (uint32_t i = 0; i < 9; i++)
+		tcp_send(r.tcp, r.c, bytes(lengths[i]));
+	assert_int_equal(tcp_rig_flush(&r), 4);
+	assert_int_equal(frame(0)->n_pieces, 2); /* 1000 1000 900 */
+	assert_int_equal(frame(0)->mss, 1000);
+	assert_int_equal(frame(1)->n_pieces, 2); /* 1448 1448 1200 */
+	assert_int_equal(frame(1)->mss, 1448);
+	assert_int_equal(frame(2)->n_pieces, 1); /* 1200 511 */
+	assert_int_equal(frame(3)->n_pieces, 0); /* 511 */
+}
+
+static void a_frame_has_so_many_buffers_and_bytes(void **state)
+{
+	(void)state;
+	tcp_rig_send(&r, 100 * 1400);
+	tcp_rig_flush(&r);
+	assert_int_equal(frame(0)->n_pieces, 45); /* 46 of 1,400 bytes are 64,400 */
+	tcp_rig_drain(&r);
+	ack(140001, 65535);
+	r.rig.net->links[0].conf.tx_tso_bufs = 4;
+	tcp_rig_send(&r, 7 * 1400);
+	assert_int_equal(tcp_rig_flush(&r), 2);
+	assert_int_equal(frame(0)->n_pieces, 3);
+	assert_int_equal(frame(1)->n_pieces, 2);
+}
+
+/* What SACK blocks say belongs to one segment. */
+static void segments_with_blocks_go_alone(void **state)
+{
+	(void)state;
+	r.c->flags |= TCP_F_SACK;
+	TCP_RIG_IN(&r, .flags = TCP_ACK, .seq = 2001, .ack = 1, .len = 100);
+	assert_non_null(r.c->ooo);
+	tcp_rig_send(&r, 5 * 1400);
+	assert_int_equal(tcp_rig_flush(&r), 5);
+}
+
+static void payload_that_is_shared_is_gathered(void **state)
+{
+	struct buf *b = bytes(1000);
+	const struct net_piece *piece = net_out(r.rig.net, 0)->piece;
+
+	(void)state;
+	buf_ref(b);
+	tcp_send(r.tcp, r.c, b);
+	tcp_send(r.tcp, r.c, bytes(1000));
+	assert_int_equal(tcp_rig_flush(&r), 1);
+	assert_int_equal(frame(0)->n_pieces, 2); /* the header is alone in its buffer */
+	assert_ptr_equal(piece[0].data, b->data);
+	assert_int_equal(piece[0].len, 1000);
+	assert_int_equal(r.rig.counters[COUNT_TX_COPIES], 0);
+	assert_int_equal(r.rig.counters[COUNT_TX_GATHERED], 1);
+	buf_free(b);
+}
+
+/* A frame that waits for its neighbour is in one buffer. */
+static void nothing_is_gathered_for_those_who_wait(void **state)
+{
+	struct net_path path = {0};
+	struct ip_addr to = rig_addr("10.0.0.99"), from = rig_addr("10.0.0.1");
+
+	(void)state;
+	assert_false(net_gathers(r.rig.net, &path));
+	assert_true(net_path_fill(r.rig.net, &path, &from, &to));
+	assert_false(net_gathers(r.rig.net, &path));
+	assert_true(net_gathers(r.rig.net, &r.c->path));
+	net_out(r.rig.net, 0)->n_pieces = NET_OUT_MAX;
+	assert_false(net_gathers(r.rig.net, &r.c->path));
+	net_out(r.rig.net, 0)->n_pieces = 0;
+}
+
+static void without_buffers_nothing_is_gathered(void **state)
+{
+	struct buf *b = bytes(1000);
+	uint64_t missed = r.rig.counters[COUNT_NO_BUFFER];
+
+	(void)state;
+	buf_ref(b);
+	tcp_send(r.tcp, r.c, b);
+	for (uint32_t spare = 0; spare < 2; spare++) {
+		r.rig.pool.limit = r.rig.pool.live + spare; /* the header's, or not even that */
+		assert_int_equal(tcp_rig_flush(&r), 0);
+		assert_int_equal(r.rig.counters[COUNT_NO_BUFFER], ++missed);
+		tcp_touch(r.tcp, r.c);
+	}
+	r.rig.pool.limit = 1000;
+	assert_int_equal(tcp_rig_flush(&r), 1);
+	buf_free(b);
+}
+
+#define CASE(fn)    cmocka_unit_test_setup_teardown(fn, start, stop)
+#define CUTTING(fn) cmocka_unit_test_setup_teardown(fn, start_cutting, stop)
 
 int main(void)
 {
@@ -293,6 +433,13 @@ int main(void)
 		CASE(lowers_the_mss_when_the_path_is_narrow),
 		CASE(without_buffers_it_is_as_if_lost),
 		CASE(leaves_room_in_a_full_device_queue),
+		CUTTING(a_device_gets_a_run_of_segments),
+		CUTTING(a_run_ends_where_lengths_differ),
+		CUTTING(a_frame_has_so_many_buffers_and_bytes),
+		CUTTING(segments_with_blocks_go_alone),
+		CUTTING(payload_that_is_shared_is_gathered),
+		CUTTING(nothing_is_gathered_for_those_who_wait),
+		CUTTING(without_buffers_nothing_is_gathered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
