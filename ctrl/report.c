@@ -62,6 +62,8 @@ static json_t *port_json(const struct port_status *p)
 	              "link_up", p->link_up, "speed_mbps", (int)p->speed_mbps, "rx_queues",
 	              p->rx_queues, "tx_queues", p->tx_queues, "steering",
 	              p->steering ? p->steering : "", "rx_csum", p->rx_csum, "tx_csum", p->tx_csum);
+	json_object_set_new(o, "tx_gather", json_boolean(p->tx_gather));
+	json_object_set_new(o, "tx_tso", json_boolean(p->tx_tso));
 	json_object_set_new(o, "socket", p->socket < 0 ? json_null() : json_integer(p->socket));
 	json_object_set_new(o, "rx_pkts", number(p->rx_pkts));
 	json_object_set_new(o, "rx_bytes", number(p->rx_bytes));

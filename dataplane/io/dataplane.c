@@ -330,7 +330,8 @@ static int give_tx(uint32_t i)
 			(struct loop_tx){.port_id = p->id,
 		                         .queue = (uint16_t)(k % p->tx_queues),
 		                         .ring = plane->handoff.rings[HANDOFF_OUT][w][owner],
-		                         .owner = (uint8_t)owner};
+		                         .owner = (uint8_t)owner,
+		                         .prepare = p->tx_tso_bufs != 0};
 	}
 	return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "loop.h"
 
+#include "frame.h"
 #include "pool.h"
 
 #include <rte_byteorder.h>
@@ -163,39 +164,40 @@ static bool poll_ring(struct loop *l, struct rte_ring *r, uint64_t now_us)
 
 /* ---- out --------------------------------------------------------------------------------- */
 
-static struct rte_mbuf *to_mbuf(const struct net_tx *tx, uint32_t port)
+/*
+ * Some drivers want to see first what their device is to cut (virtio's checksum of the pseudo-header is another).
+ * Returns how many frames may be sent; the others are given up.
+ */
+static uint16_t prepare(struct loop *l, const struct loop_tx *tx, struct rte_mbuf **m, uint16_t n)
 {
-	struct rte_mbuf *m = pool_mbuf(tx->buf);
+	uint16_t good = 0;
 
-	m->data_off = (uint16_t)(tx->frame - (uint8_t *)m->buf_addr);
-	m->data_len = tx->len;
-	m->pkt_len = tx->len;
-	m->port = (uint16_t)port;
-	m->nb_segs = 1;
-	m->next = NULL;
-	m->ol_flags = 0;
-	m->vlan_tci = 0;
-	m->tx_offload = 0;
-	if (!tx->flags)
-		return m;
-	m->tx_offload = rte_mbuf_tx_offload(tx->l2_len, tx->l3_len, 0, 0, 0, 0, 0);
-	m->ol_flags = tx->frame[tx->l2_len] >> 4 == 4 ? RTE_MBUF_F_TX_IPV4 : RTE_MBUF_F_TX_IPV6;
-	if (tx->flags & NET_TX_IP_CSUM)
-		m->ol_flags |= RTE_MBUF_F_TX_IP_CKSUM;
-	if (tx->flags & NET_TX_TCP_CSUM)
-		m->ol_flags |= RTE_MBUF_F_TX_TCP_CKSUM;
-	return m;
+	while (good < n) {
+		good += rte_eth_tx_prepare(tx->port_id, tx->queue, m + good, (uint16_t)(n - good));
+		if (good == n)
+			break;
+		l->counters[COUNT_TX_FULL]++;
+		rte_pktmbuf_free(m[good]);
+		n--;
+		memmove(m + good, m + good + 1, (size_t)(n - good) * sizeof(*m));
+	}
+	return n;
 }
 
 /* Send through our own queue; after a bounded number of tries the queue is full. */
 static void send_burst(struct loop *l, const struct loop_tx *tx, struct rte_mbuf **m, uint16_t n)
 {
-	uint64_t bytes[TX_CHUNK + 1] = {
-		0}; /* bytes[i]: of the first i frames; they are gone later */
+	struct frame_load of[TX_CHUNK + 1]; /* [i]: of the first i frames; they are gone later */
 	uint16_t sent = 0;
 
-	for (uint16_t i = 0; i < n; i++)
-		bytes[i + 1] = bytes[i] + m[i]->pkt_len;
+	if (tx->prepare)
+		n = prepare(l, tx, m, n);
+	of[0] = (struct frame_load){0};
+	for (uint16_t i = 0; i < n; i++) {
+		struct frame_load one = frame_load(m[i]);
+
+		of[i + 1] = (struct frame_load){of[i].pkts + one.pkts, of[i].bytes + one.bytes};
+	}
 	enter_driver(l);
 	for (int tries = 0; sent < n && tries < TX_TRIES; tries++) {
 		if (tries)
@@ -203,11 +205,11 @@ static void send_burst(struct loop *l, const struct loop_tx *tx, struct rte_mbuf
 		sent += rte_eth_tx_burst(tx->port_id, tx->queue, m + sent, (uint16_t)(n - sent));
 	}
 	leave_driver(l);
-	l->counters[COUNT_TX_PKTS] += sent;
-	l->counters[COUNT_TX_BYTES] += bytes[sent];
-	l->counters[COUNT_TX_FULL] += (uint64_t)(n - sent);
+	l->counters[COUNT_TX_PKTS] += of[sent].pkts;
+	l->counters[COUNT_TX_BYTES] += of[sent].bytes;
+	l->counters[COUNT_TX_FULL] += of[n].pkts - of[sent].pkts;
 	for (; sent < n; sent++)
-		rte_pktmbuf_free_seg(m[sent]);
+		rte_pktmbuf_free(m[sent]);
 }
 
 /* The owner of the queue counts what it sends; what does not get there is counted here. */
@@ -218,13 +220,14 @@ static void hand_out(struct loop *l, const struct loop_tx *tx, struct rte_mbuf *
 	l->owed |= 1ull << tx->owner;
 	l->counters[COUNT_TX_FULL] += n - taken;
 	for (; taken < n; taken++)
-		rte_pktmbuf_free_seg(m[taken]);
+		rte_pktmbuf_free(m[taken]);
 }
 
 static bool send_port(struct loop *l, uint32_t port)
 {
 	struct net_out *out = net_out(l->net, port);
 	const struct loop_tx *tx = &l->tx[port];
+	const struct net_piece *piece = out->piece;
 	struct rte_mbuf *m[TX_CHUNK];
 	uint32_t total = out->n;
 
@@ -232,13 +235,13 @@ static bool send_port(struct loop *l, uint32_t port)
 		uint16_t n = 0;
 
 		for (; n < TX_CHUNK && at < total; at++)
-			m[n++] = to_mbuf(&out->tx[at], port);
+			m[n++] = frame_mbuf(&out->tx[at], port, &piece);
 		if (tx->ring)
 			hand_out(l, tx, m, n);
 		else
 			send_burst(l, tx, m, n);
 	}
-	out->n = 0;
+	out->n = out->n_pieces = 0;
 	return total > 0;
 }
 

@@ -43,6 +43,7 @@ struct loop_tx {
 	uint16_t queue;
 	struct rte_ring *ring; /* not NULL: through the worker that owns the queue */
 	uint8_t owner;         /* that worker */
+	bool prepare;          /* its driver is to see frames before it sends them */
 };
 
 /* What all loops share and read once a turn; written by the control thread, draining and stopping seldom. */

@@ -23,6 +23,12 @@
 #define RSS_WANTED      (RSS_TCP | RTE_ETH_RSS_IPV6_TCP_EX)
 #define RSS_KEY_BIGGEST 64
 
+#define TX_TSO         (RTE_ETH_TX_OFFLOAD_TCP_TSO | RTE_ETH_TX_OFFLOAD_TCP_CKSUM)
+#define TSO_BUFS_MOST  64 /* 64 KiB in segments of 1 KiB; more is never asked for */
+#define TSO_BUFS_LEAST 4  /* fewer are not worth it */
+#define TSO_BUFS_UNSAID \
+	17 /* of a driver that names no limit: what Linux's first ones had to take */
+
 static const char *const steering_names[] = {
 	[PORT_SINGLE] = "single worker",
 	[PORT_RSS] = "rss",
@@ -122,6 +128,24 @@ static void choose_mac(struct port *p)
 	memcpy(p->mac, mac.addr_bytes, sizeof(p->mac));
 }
 
+/*
+ * A segment is in two buffers at most, header and payload, and 64 KiB of them in as many as the device takes.
+ * net_tap's cutting is the driver's: it knows IPv4 only, and its limit is the MTU with the Ethernet header
+ * in it, so it refuses whole segments (DPDK 22.11).
+ */
+static void plan_tso(struct port *p, const struct rte_eth_dev_info *info)
+{
+	const struct rte_eth_desc_lim *lim = &info->tx_desc_lim;
+	uint32_t most = lim->nb_seg_max ? lim->nb_seg_max : TSO_BUFS_UNSAID;
+
+	p->tx_gather = p->node->tso && info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS &&
+	               lim->nb_mtu_seg_max != 1;
+	if (!p->tx_gather || (info->tx_offload_capa & TX_TSO) != TX_TSO || most < TSO_BUFS_LEAST ||
+	    strcmp(p->driver, "net_tap") == 0)
+		return;
+	p->tx_tso_bufs = (uint8_t)RTE_MIN(most, TSO_BUFS_MOST);
+}
+
 int port_find(struct port *p, const struct node_port *node, const struct port_plan *plan, char *err,
               size_t err_size)
 {
@@ -145,6 +169,7 @@ int port_find(struct port *p, const struct node_port *node, const struct port_pl
 	p->rx_csum = (info.rx_offload_capa & RX_CSUM) == RX_CSUM;
 	p->tx_ip_csum = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
 	p->tx_tcp_csum = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0;
+	plan_tso(p, &info);
 	/* drivers of virtual devices say where the thread that made them is */
 	p->socket = is_virtual(node) ? PLACE_UNKNOWN : rte_eth_dev_socket_id(p->id);
 	p->rx_queues_max = info.max_rx_queues;
@@ -175,6 +200,10 @@ static void plan_conf(const struct port *p, struct rte_eth_conf *conf, uint8_t *
 		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_IPV4_CKSUM;
 	if (p->tx_tcp_csum)
 		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
+	if (p->tx_gather)
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
+	if (p->tx_tso_bufs)
+		conf->txmode.offloads |= RTE_ETH_TX_OFFLOAD_TCP_TSO;
 	if (p->steering != PORT_RSS)
 		return;
 	memset(key, 0, RSS_KEY_BIGGEST);
@@ -366,6 +395,8 @@ void port_describe(const struct port *p, struct net_port *out)
 	out->mtu = p->node->mtu;
 	out->tx_ip_csum = p->tx_ip_csum;
 	out->tx_tcp_csum = p->tx_tcp_csum;
+	out->tx_gather = p->tx_gather;
+	out->tx_tso_bufs = p->tx_tso_bufs;
 	out->n_addrs = p->node->n_addrs;
 	memcpy(out->addrs, p->node->addrs, sizeof(out->addrs));
 }
@@ -398,6 +429,8 @@ void port_status(const struct port *p, struct port_status *out)
 	out->steering = steering_names[p->steering];
 	out->rx_csum = p->rx_csum;
 	out->tx_csum = p->tx_ip_csum && p->tx_tcp_csum;
+	out->tx_gather = p->tx_gather;
+	out->tx_tso = p->tx_tso_bufs != 0;
 	out->rx_pkts = stats.ipackets;
 	out->rx_bytes = stats.ibytes;
 	out->rx_missed = stats.imissed;

@@ -37,8 +37,10 @@ struct port {
 	bool owned;   /* we made the device: remove it at the end */
 	bool rx_intr; /* queues can wake a sleeping worker */
 	bool rx_csum, tx_ip_csum, tx_tcp_csum;
-	uint8_t steering; /* enum port_steering */
-	int socket;       /* NUMA socket of the slot; PLACE_UNKNOWN: a virtual device */
+	bool tx_gather;      /* frames out of several buffers */
+	uint8_t tx_tso_bufs; /* most buffers of one that is cut into TCP segments; 0: none are */
+	uint8_t steering;    /* enum port_steering */
+	int socket;          /* NUMA socket of the slot; PLACE_UNKNOWN: a virtual device */
 	uint16_t rx_queues, tx_queues;
 	uint16_t rx_descs, tx_descs;
 	uint16_t reta_size; /* PORT_RSS: entry i of the table is worker i % rx_queues */

@@ -79,8 +79,9 @@ struct port_status {
 	uint16_t reta_size;    /* of the device's hash table; 0: none, or it does not say */
 	uint8_t rss_key_bytes; /* likewise */
 	uint8_t offload; /* enum offload_level that its rules reach; OFFLOAD_LEVELS: not asked */
-	const char *steering;  /* "single worker", "rss", "hand-off" */
-	bool rx_csum, tx_csum; /* done by the device */
+	const char *steering;   /* "single worker", "rss", "hand-off" */
+	bool rx_csum, tx_csum;  /* done by the device */
+	bool tx_gather, tx_tso; /* frames out of several buffers; TCP segments cut by the device */
 	uint64_t rx_pkts, rx_bytes, rx_missed, rx_errors, rx_nombuf;
 	uint64_t tx_pkts, tx_bytes, tx_errors;
 };

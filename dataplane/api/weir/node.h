@@ -32,6 +32,7 @@ struct node_port {
 	uint16_t vlan;      /* 0: untagged; 1..4094: every frame of the port carries this tag */
 	uint16_t rx_queues; /* 0: one a worker where the device can, else 1 */
 	uint16_t rx_descs, tx_descs;
+	bool tso; /* let the device gather frames, and cut TCP segments, if it can */
 	uint32_t n_addrs;
 	struct node_prefix addrs[NODE_ADDRS_MAX]; /* address and its on-link prefix length */
 };
