@@ -102,6 +102,14 @@ static void build(struct chain *c, uint32_t n, uint16_t last)
 	write_headers(c, (n - 1) * MSS + last);
 }
 
+/* The first n buffers are sent again. */
+static void build_again(struct chain *c, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		buf_ref(c->q[i]);
+	c->tx.n_pieces = (uint8_t)(n - 1);
+}
+
 static void forget(struct chain *c, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
@@ -149,6 +157,13 @@ static void a_chain_leaves_nothing_behind(void **state)
 	(void)state;
 	build(&c, 4, MSS);
 	rte_pktmbuf_free(frame_mbuf(&c.tx, 0, &piece));
+	/* what was in the middle is the end now */
+	build_again(&c, 2);
+	piece = c.piece;
+	m = frame_mbuf(&c.tx, 0, &piece);
+	assert_int_equal(rte_mbuf_check(m, 1, NULL), 0);
+	assert_null(m->next->next);
+	rte_pktmbuf_free(m);
 	for (uint32_t i = 0; i < 4; i++) {
 		buf_ref(c.q[i]);
 		alone = (struct net_tx){.buf = c.q[i], .frame = c.q[i]->data, .len = MSS};

@@ -360,6 +360,34 @@ static void segments_with_blocks_go_alone(void **state)
 	assert_int_equal(tcp_rig_flush(&r), 5);
 }
 
+/* A duplicate is reported as soon as a segment has the room, which full ones have not. */
+static void segments_that_report_a_duplicate_go_alone(void **state)
+{
+	(void)state;
+	r.c->flags |= TCP_F_SACK | TCP_F_DSACK;
+	for (uint32_t i = 0; i < 3; i++)
+		tcp_send(r.tcp, r.c, bytes(r.c->mss));
+	tcp_send(r.tcp, r.c, bytes(1000));
+	assert_int_equal(tcp_rig_flush(&r), 4);
+	assert_int_equal(r.c->flags & TCP_F_DSACK, 0);
+}
+
+static void only_the_last_frame_gets_more(void **state)
+{
+	struct buf *b = bytes(1000);
+	struct net_more more = {.mss = 1000};
+
+	(void)state;
+	tcp_send(r.tcp, r.c, bytes(1000));
+	tcp_rig_flush(&r);
+	more.l4 = frame(0)->frame + frame(0)->l2_len + frame(0)->l3_len;
+	tcp_output_bare(r.tcp, r.c, r.c->snd_nxt, TCP_ACK);
+	assert_int_equal(rig_sent(&r.rig, 0), 2);
+	assert_false(net_send_more(r.rig.net, &r.c->path, b, &more));
+	more.l4 = frame(1)->frame + frame(1)->l2_len + frame(1)->l3_len;
+	assert_true(net_send_more(r.rig.net, &r.c->path, b, &more));
+}
+
 static void payload_that_is_shared_is_gathered(void **state)
 {
 	struct buf *b = bytes(1000);
@@ -437,6 +465,8 @@ int main(void)
 		CUTTING(a_run_ends_where_lengths_differ),
 		CUTTING(a_frame_has_so_many_buffers_and_bytes),
 		CUTTING(segments_with_blocks_go_alone),
+		CUTTING(segments_that_report_a_duplicate_go_alone),
+		CUTTING(only_the_last_frame_gets_more),
 		CUTTING(payload_that_is_shared_is_gathered),
 		CUTTING(nothing_is_gathered_for_those_who_wait),
 		CUTTING(without_buffers_nothing_is_gathered),
