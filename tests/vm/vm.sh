@@ -23,6 +23,7 @@
 #   vm_stop            power off
 #
 # VM_EDGE and VM_BACK name other models of QEMU's for the two cards, VM_MORE_PMDS drivers of DPDK for them.
+# VM_VNET=on: their frames may be as long as those of the kernel, which cuts them when they leave it.
 
 vm_dir=$LAB_BUILD/vm
 vm_pid=
@@ -128,9 +129,9 @@ vm_start() {
 		-append "console=ttyS0 quiet panic=-1 hugepages=160 $append" \
 		-serial "file:$lab_dir/console.log" -chardev "socket,id=ctl,path=$lab_dir/guest.sock,server=on,wait=on" -serial chardev:ctl \
 		"$@" \
-		-netdev tap,id=edge,ifname=tap-edge,script=no,downscript=no,vnet_hdr=off \
+		-netdev tap,id=edge,ifname=tap-edge,script=no,downscript=no,vnet_hdr=${VM_VNET:-off} \
 		-device "${VM_EDGE:-e1000e},netdev=edge,bus=pcie.0,addr=3,mac=52:54:00:77:00:03" \
-		-netdev tap,id=back,ifname=tap-back,script=no,downscript=no,vnet_hdr=off \
+		-netdev tap,id=back,ifname=tap-back,script=no,downscript=no,vnet_hdr=${VM_VNET:-off} \
 		-device "${VM_BACK:-vmxnet3},netdev=back,bus=pcie.0,addr=4,mac=52:54:00:77:00:04" \
 		-netdev hubport,id=own,hubid=7 -device vmxnet3,netdev=own,bus=pcie.0,addr=5,mac=52:54:00:77:00:05 \
 		>"$lab_dir/qemu.log" 2>&1 </dev/null &
