@@ -188,6 +188,15 @@ static void respond(struct server *s, struct talk *f, const struct plan *p, bool
 		f->fin = true;
 	if (world_chance(h->world, s->chaos.close_ppm))
 		f->fin = true;
+	if (p->framing != 'e' && f->out.len > body_at + 1 &&
+	    world_chance(h->world, s->chaos.late_ppm)) {
+		size_t n = body_at + world_random(h->world, (uint32_t)(f->out.len - body_at));
+
+		if (world_chance(h->world, 500000))
+			f->quits = n;
+		else
+			f->out.len = n, f->fin = true;
+	}
 	if (f->out.len > body_at + 1 && world_chance(h->world, s->chaos.cut_ppm)) {
 		f->out.len = body_at + world_random(h->world, (uint32_t)(f->out.len - body_at));
 		talk_write(h, f);
@@ -316,6 +325,8 @@ void server_turn(struct server *s)
 		while (serve_one(s, f))
 			;
 		talk_write(&s->host, f);
+		if (f->quits && f->out_at >= f->quits)
+			talk_close(&s->host, f, true);
 		if (f->conn && ((ev & TCP_EV_CLOSED) || (f->eof && f->out_at == f->out.len)))
 			talk_close(&s->host, f, false);
 	}
@@ -338,6 +349,8 @@ static struct plan plan_of(const struct client *c, uint32_t i)
 	uint32_t r = mix(c->seed + i * 1000003ull), q = mix(c->seed * 7 + i);
 	struct plan p = {.method = "GGGGHPPG"[r & 7], .framing = "llllcccl"[r >> 3 & 7]};
 
+	if (c->heavy && (r >> 8 & 3))
+		p.method = 'G', p.framing = 'l', r &= ~(3u << 6);
 	p.key = q % 100000;
 	p.len = (r >> 6 & 3) ? q % 600 : q % c->max_len;
 	if (i + 1 == c->n && (r >> 10 & 3) == 0)
@@ -481,6 +494,14 @@ static bool take_one(struct clients *all, struct client *c)
 	return true;
 }
 
+/* So much of a response has come that the next request is sent, though it is not over. */
+static bool is_hurried(const struct client *c)
+{
+	const struct talk *f = &c->flow;
+
+	return c->hurry && c->sent == c->done + 1 && f->in.len - f->in_at >= c->hurry;
+}
+
 static void client_news(struct clients *all, struct client *c, uint32_t ev)
 {
 	struct host *h = &all->host;
@@ -491,6 +512,10 @@ static void client_news(struct clients *all, struct client *c, uint32_t ev)
 		;
 	while (c->sent < c->n && c->sent - c->done < c->depth && !f->eof)
 		ask(c, c->sent++);
+	if (is_hurried(c) && c->sent < c->n && !f->eof)
+		ask(c, c->sent++);
+	else if (is_hurried(c) && c->sent == c->n)
+		f->fin = true;
 	if ((c->abandon && c->done > c->n / 2) || (c->quits && f->in.len >= c->quits)) {
 		talk_close(h, f, true);
 		c->failed = true;

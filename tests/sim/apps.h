@@ -35,6 +35,7 @@ struct talk {
 	struct tcp_conn *conn; /* NULL: closed */
 	struct bytes in, out;
 	size_t in_at, out_at;
+	size_t quits;  /* server: resets when so much was written; 0: does not */
 	bool eof, fin; /* fin: shut down when everything is out */
 	bool tunnel;   /* turns of bytes of `key`, the client's first */
 	uint32_t key, turn;
@@ -45,6 +46,7 @@ struct apps_chaos {
 	uint32_t cut_ppm;     /* per response: server resets in the middle of the body */
 	uint32_t close_ppm;   /* per response: server closes afterwards without having said so */
 	uint32_t abandon_ppm; /* per client: resets its connection in the middle */
+	uint32_t late_ppm; /* per response: server resets, or ends, while the body is on its way */
 };
 
 struct server {
@@ -65,6 +67,9 @@ struct client {
 	bool tunnel;    /* the last one becomes a tunnel */
 	uint32_t quits; /* resets after so many bytes; 0: does not */
 	uint32_t depth; /* pipelined at most */
+	bool heavy;     /* most bodies are long, and of known length */
+	uint32_t
+		hurry; /* asks for the next, or ends, when so much of a response has come; 0: does not */
 	uint32_t max_len;
 	uint32_t sent, done;
 	bool failed; /* connection ended early */

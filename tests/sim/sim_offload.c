@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * Connections of layer 4 with a device in front of the workers that forwards what it is told to: late, or
- * not at all, or it forgets.
+ * Weir with a device in front of its workers that forwards what it is told to: late, or not at all, or it forgets.
  *
  *   clients 10.0.0.1 ---+
  *   v1      10.0.0.11 --+-- wire --- model NIC --- Weir 10.0.0.2:8080, one to three workers
  *   v2      10.0.0.12 --+               '--> what a rule takes goes back to the wire, rewritten
+ *
+ * In the mode "flows" the listener is one of layer 4; in "bodies" it is HTTP, and long responses are spliced: clients
+ * ask for more in the middle of one, or end; both sides reset, and stand still for longer than a rule stays.
  *
  * Ports of ours are few and rest for a second, less than what a removal may take here, so a flow that were let go
  * too early would soon meet the rule that is left of the one before. What must hold for every seed: each body
  * arrives byte for byte, every request is answered when nobody resets, and in the end no rule, no entry, no
  * flow and no buffer is left.
  *
- *   sim_offload FIRST COUNT    run the seeds FIRST .. FIRST + COUNT - 1
- *   sim_offload SEED           run one and say what it was like
+ *   sim_offload MODE FIRST COUNT    run the seeds FIRST .. FIRST + COUNT - 1
+ *   sim_offload MODE SEED           run one and say what it was like
  */
 #include "apps.h"
-#include "csum.h"
-#include "model_device.h"
-#include "weir.h"
-#include "wire.h"
+#include "card.h"
 
 #include <arpa/inet.h>
 #include <stdarg.h>
@@ -29,37 +28,37 @@
 
 #define CLIENTS_MAX 24
 #define AT_ONCE     6
-#define TRANSIT_MAX 4096
+#define STALLS      4
 
-/* A frame inside the device, on its way out. */
-struct transit {
-	uint64_t at_us;
-	uint8_t *frame;
-	uint16_t len;
+/* Nothing of a host runs meanwhile. */
+struct stall {
+	uint64_t from_us, to_us;
 };
 
 struct scene {
 	struct world world;
 	struct weir weir;
-	struct model_device device;
-	struct offload_port ports[3];
-	struct offload_env env[3];
+	struct card card;
 	struct l4_route route;
 	struct clients clients;
 	struct server v1, v2;
+	struct stall stalls[3][STALLS]; /* of clients, v1, v2 */
 	struct apps_chaos chaos;
-	struct transit transit[TRANSIT_MAX];
-	uint32_t n_transit;
-	uint64_t by_device, reset_us, drain_us;
+	uint64_t reset_us, drain_us, cut_us;
 	uint32_t reset_ppm;
-	bool chaotic, slow, drained, spoiled;
+	bool chaotic, slow, drained;
 	uint32_t damage_ppm;
-	void (*to_weir)(void *arg, const uint8_t *frame, uint16_t len);
 };
 
 static struct scene s;
+static bool bodies;
 static uint64_t seed_now;
-static uint64_t sum_by_device, sum_frames, sum_rules, sum_resets;
+static uint64_t sum_by_device, sum_frames, sum_rules, sum_resets, sum_splices;
+
+static const char *mode(void)
+{
+	return bodies ? "bodies" : "flows";
+}
 
 static void fail(const char *fmt, ...)
 {
@@ -69,148 +68,12 @@ static void fail(const char *fmt, ...)
 	va_start(ap, fmt);
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\nreplay with: sim_offload %llu\n", (unsigned long long)seed_now);
+	fprintf(stderr, "\nreplay with: sim_offload %s %llu\n", mode(),
+	        (unsigned long long)seed_now);
 	exit(1);
 }
 
-/* ---- the device ---------------------------------------------------------------------------- */
-
-static void hold(const uint8_t *frame, uint16_t len)
-{
-	struct transit *t = &s.transit[s.n_transit++];
-
-	if (s.n_transit == TRANSIT_MAX)
-		fail("too many frames in the device");
-	t->at_us = s.world.now_us + model_device_random(&s.device, s.device.chaos.transit_us + 1);
-	t->len = len;
-	t->frame = malloc(len);
-	memcpy(t->frame, frame, len);
-}
-
-static void to_worker(uint32_t w, const uint8_t *frame, uint16_t len, const struct model_out *out)
-{
-	struct buf *b = bufs_from(&s.weir.pool, frame, len);
-	struct worker_stats *st = worker_stats(s.weir.w[w]);
-
-	st->counters[COUNT_RX_PKTS]++;
-	if (!b) {
-		st->ends[DROP_NO_BUFFER]++;
-		return;
-	}
-	b->flags |= BUF_MARKED;
-	b->mark = out->mark;
-	worker_input(s.weir.w[w], &b, 1, s.world.now_us);
-}
-
-/* Is the sum of a segment right? */
-static bool is_sound(const uint8_t *frame, uint16_t len)
-{
-	struct ip_addr src = wire_ip4(frame + 26), dst = wire_ip4(frame + 30);
-	uint32_t total = wire_get16(frame + 16);
-
-	if (len < 54 || frame[23] != IP_TCP || total < 40 || total > len - 14u)
-		return false;
-	total -= 20;
-	return csum_finish(csum_combine(csum_pseudo(&src, &dst, IP_TCP, (uint16_t)total),
-	                                csum_add(frame + 34, total), 0)) == 0;
-}
-
-static void arrive(void *arg, const uint8_t *frame, uint16_t len)
-{
-	uint8_t copy[2048];
-	struct model_out out;
-	(void)arg;
-
-	s.spoiled |= !is_sound(frame, len);
-	memcpy(copy, frame, len);
-	out = model_nic_frame(&s.device.nic, 0, copy, len);
-	if (out.verdict == MODEL_OUT) {
-		s.by_device++;
-		hold(copy, len);
-	} else if (out.verdict == MODEL_HOST && out.marked && (out.queue >= 0 || s.weir.n == 1)) {
-		to_worker(out.queue < 0 ? 0 : (uint32_t)out.queue, frame, len, &out);
-	} else {
-		s.to_weir(&s.weir, frame, len);
-	}
-}
-
-static void send_transit(const struct transit *t)
-{
-	static struct net_out out;
-	struct buf *b = bufs_from(&s.weir.pool, t->frame, t->len);
-
-	free(t->frame);
-	if (!b)
-		return;
-	out.n = 1;
-	out.tx[0] = (struct net_tx){.buf = b, .frame = b->data, .len = t->len};
-	world_collect(&s.world, s.weir.nic, &out);
-}
-
-static void device_turn(void)
-{
-	model_device_tick(&s.device, s.world.now_us);
-	for (uint32_t i = 0; i < s.n_transit;) {
-		struct transit t = s.transit[i];
-
-		if (t.at_us > s.world.now_us) {
-			i++;
-			continue;
-		}
-		s.transit[i] = s.transit[--s.n_transit];
-		send_transit(&t);
-	}
-	if (s.reset_ppm && s.world.now_us >= s.reset_us) {
-		model_device_reset(&s.device, 0);
-		s.reset_us = s.world.now_us + 1 + world_random(&s.world, 500000);
-	}
-}
-
-static uint64_t device_next(void)
-{
-	uint64_t next = model_device_next(&s.device);
-
-	for (uint32_t i = 0; i < s.n_transit; i++)
-		next = s.transit[i].at_us < next ? s.transit[i].at_us : next;
-	return next;
-}
-
-static void make_device(void)
-{
-	static const uint32_t cans[] = {MODEL_ALL, MODEL_ALL, MODEL_ALL & ~(uint32_t)MODEL_MODIFY,
-	                                MODEL_MARK | MODEL_QUEUE | MODEL_PASSTHRU,
-	                                MODEL_MARK | MODEL_PASSTHRU};
-	struct world *w = &s.world;
-	struct offload_rule sample;
-
-	model_device_init(&s.device, cans[world_random(w, 5)], w->rng);
-	s.slow = world_chance(w, 500000);
-	s.device.chaos = (struct model_chaos){.delay_us = s.slow ? 4000000 : world_random(w, 20000),
-	                                      .transit_us = world_random(w, OFFLOAD_SETTLE_US)};
-	if (world_chance(w, 500000)) {
-		s.device.chaos.deaf_ppm = 50000;
-		s.device.chaos.refuse_ppm = 200000;
-		s.device.chaos.stuck_ppm = 200000;
-		s.device.chaos.silent_ppm = 200000;
-	}
-	s.device.nic.mends = world_chance(w, 500000);
-	s.device.nic.room = world_chance(w, 300000) ? 1 + world_random(w, 4) : MODEL_RULES;
-	s.reset_ppm = world_chance(w, 300000);
-	s.reset_us = w->now_us + world_random(w, 500000);
-	for (uint32_t i = 0; i < 3; i++) {
-		s.ports[i] = (struct offload_port){.queue = (uint16_t)i,
-		                                   .max_rules = 1 + world_random(w, 64)};
-		for (int k = 0; k < OFFLOAD_KINDS; k++) {
-			offload_sample(&sample, (enum offload_kind)k, 0, 0);
-			s.ports[i].level[0][k] = (uint8_t)offload_probe(
-				&model_ops, &s.device.askers[0], &sample, OFFLOAD_SPLICE);
-		}
-		s.env[i] = (struct offload_env){
-			.ops = &model_ops, .device = &s.device.askers[i], .ports = &s.ports[i]};
-	}
-}
-
-/* ---- Weir, with a listener of layer 4 ------------------------------------------------------ */
+/* ---- Weir and the device ------------------------------------------------------------------- */
 
 static void change_node(struct weir *x)
 {
@@ -228,36 +91,75 @@ static void change_node(struct weir *x)
 	n->source_port_max = (uint16_t)(n->source_port_min + 8 * x->n - 1);
 }
 
-static void make_weir(void)
+static void make_chaos(struct model_chaos *c)
+{
+	struct world *w = &s.world;
+
+	s.slow = world_chance(w, 500000);
+	*c = (struct model_chaos){.delay_us = s.slow ? 4000000 : world_random(w, 20000),
+	                          .transit_us = world_random(w, OFFLOAD_SETTLE_US)};
+	if (world_chance(w, 500000)) {
+		c->deaf_ppm = 50000;
+		c->refuse_ppm = 200000;
+		c->stuck_ppm = 200000;
+		c->silent_ppm = 200000;
+	}
+}
+
+static void make_card(void)
+{
+	static const uint32_t cans[] = {MODEL_ALL, MODEL_ALL, MODEL_ALL & ~(uint32_t)MODEL_MODIFY,
+	                                MODEL_MARK | MODEL_QUEUE | MODEL_PASSTHRU,
+	                                MODEL_MARK | MODEL_PASSTHRU};
+	struct world *w = &s.world;
+
+	card_init(&s.card, &s.weir, cans[world_random(w, bodies ? 4 : 5)]);
+	make_chaos(&s.card.device.chaos);
+	s.card.device.nic.mends = world_chance(w, 500000);
+	s.card.device.nic.room = world_chance(w, 300000) ? 1 + world_random(w, 4) : MODEL_RULES;
+	for (uint32_t i = 0; i < s.weir.n; i++)
+		s.weir.w[i]->offload.gate[0].room = 1 + world_random(w, 64);
+	s.reset_ppm = world_chance(w, 300000);
+	s.reset_us = w->now_us + world_random(w, 500000);
+}
+
+static void listen_at_l4(void)
 {
 	struct weir *x = &s.weir;
-	struct worker_env env = {.node = &x->node, .ports = &x->port, .pool = &x->pool};
-	struct hash_key key = {{1, 2}};
 
-	weir_init(x, &s.world, 1 + world_random(&s.world, 3), false, WEIR_PROXY);
-	change_node(x);
-	s.device.workers = x->n;
 	s.route = (struct l4_route){STR("rule"), STR("file:1:1"), &x->before.split};
 	x->before.listener.kind = LISTENER_TCP;
 	x->before.listener.l4 = &s.route;
-	steer_hand_off(&x->steer, x->n, x->node.source_port_min, x->node.source_port_max, &key);
-	env.steer = x->n > 1 ? &x->steer : NULL;
-	env.n_workers = x->n;
-	for (uint32_t i = 0; i < x->n; i++) {
-		size_t size = (worker_bytes(&x->node) + 127) & ~127ul;
+}
 
-		worker_fini(x->w[i]);
-		free(x->memory[i]);
-		x->memory[i] = aligned_alloc(128, size);
-		memset(x->memory[i], 0, size);
-		env.id = i;
-		env.seed = s.world.rng + i;
-		env.offload = &s.env[i];
-		memset(env.secret, (int)i + 1, sizeof(env.secret));
-		x->w[i] = worker_init(x->memory[i], &env, x->before.snap, s.world.now_us);
-	}
-	s.to_weir = x->nic->receive;
-	x->nic->receive = arrive;
+/* Streams that hang, routes that take too long, a node that goes down. */
+static void make_ends(void)
+{
+	struct world *w = &s.world;
+
+	if (world_chance(w, 200000))
+		s.weir.node.times.stream_idle_us = 1000000 + world_random(w, 3000000);
+	if (world_chance(w, 200000))
+		s.weir.before.route.timeout_us = 200000 + world_random(w, 3000000);
+	if (world_chance(w, 200000))
+		s.cut_us = w->now_us + world_random(w, 3000000);
+}
+
+static void make_weir(void)
+{
+	static const enum weir_mode modes[] = {WEIR_SPLICE, WEIR_SPLICE_EARLY};
+	struct world *w = &s.world;
+
+	weir_init(&s.weir, w, 1 + world_random(w, 3), false,
+	          bodies ? modes[world_random(w, 2)] : WEIR_PROXY);
+	change_node(&s.weir);
+	if (bodies)
+		s.weir.node.limits.rcvbuf_bytes = 16384u << world_random(w, 5);
+	else
+		listen_at_l4();
+	if (bodies && s.chaotic)
+		make_ends();
+	make_card();
 }
 
 /* ---- everybody else ------------------------------------------------------------------------ */
@@ -275,16 +177,38 @@ static void make_wire(struct world *w)
 	l->delay_min_us = world_random(w, 2000);
 	l->delay_max_us = l->delay_min_us + world_random(w, 3) * world_random(w, 2000);
 	l->hold_us = world_random(w, 3) * 1000;
+	l->no_timestamps = bodies; /* with them no device would get any */
 }
 
 static struct host_config host_config(struct world *w, const char *address, uint16_t port)
 {
+	uint32_t small = bodies ? 50000 : 100000;
+
 	return (struct host_config){.address = address,
-	                            .mtu = (uint16_t)(world_chance(w, 100000) ? 300 : 1500),
+	                            .mtu = (uint16_t)(world_chance(w, small) ? 300 : 1500),
 	                            .rcvbuf = 16000u << world_random(w, 5),
 	                            .sndbuf = 16000u << world_random(w, 5),
 	                            .pool = 200000,
 	                            .listen_port = port};
+}
+
+static void make_client(struct client *k)
+{
+	struct world *w = &s.world;
+
+	k->seed = world_random(w, UINT32_MAX);
+	k->n = 1 + world_random(w, 6);
+	k->depth = 1 + world_random(w, 2);
+	k->max_len = world_chance(w, 300000) ? 200000 : 30000;
+	k->abandon = world_chance(w, s.chaos.abandon_ppm);
+	if (!bodies)
+		return;
+	k->depth = 1;
+	k->max_len = 400000 + world_random(w, 2000000);
+	k->heavy = true;
+	k->hurry = world_chance(w, 400000) ? 1 + world_random(w, k->max_len) : 0;
+	if (s.chaotic && world_chance(w, 300000))
+		k->quits = 1 + world_random(w, k->max_len);
 }
 
 static void make_clients(void)
@@ -294,19 +218,24 @@ static void make_clients(void)
 	struct host_config hc = host_config(w, "10.0.0.1", 0);
 
 	host_init(&c->host, w, &hc);
-	c->n = 1 + world_random(w, CLIENTS_MAX);
+	c->n = 1 + world_random(w, bodies ? CLIENTS_MAX / 4 : CLIENTS_MAX);
 	c->list = calloc(c->n, sizeof(*c->list));
 	c->to = sim_addr("10.0.0.2");
 	c->port = htons(8080);
-	for (uint32_t i = 0; i < c->n; i++) {
-		struct client *k = &c->list[i];
+	for (uint32_t i = 0; i < c->n; i++)
+		make_client(&c->list[i]);
+}
 
-		k->seed = world_random(w, UINT32_MAX);
-		k->n = 1 + world_random(w, 6);
-		k->depth = 1 + world_random(w, 2);
-		k->max_len = world_chance(w, 300000) ? 200000 : 30000;
-		k->abandon = world_chance(w, s.chaos.abandon_ppm);
-	}
+static void make_stalls(void)
+{
+	struct world *w = &s.world;
+
+	for (int h = 0; h < 3; h++)
+		for (int i = 0; i < STALLS && world_chance(w, 300000); i++) {
+			uint64_t at_us = w->now_us + world_random(w, 3000000);
+
+			s.stalls[h][i] = (struct stall){at_us, at_us + world_random(w, 4000000)};
+		}
 }
 
 static void make_scene(uint64_t seed)
@@ -317,10 +246,10 @@ static void make_scene(uint64_t seed)
 	world_init(&s.world, seed);
 	make_wire(&s.world);
 	s.damage_ppm = s.world.wire.damage_ppm;
+	s.cut_us = UINT64_MAX;
 	s.chaotic = world_chance(&s.world, 400000);
 	if (s.chaotic)
-		s.chaos = (struct apps_chaos){30000, 60000, 50000, 200000};
-	make_device();
+		s.chaos = (struct apps_chaos){30000, 60000, 50000, 200000, bodies ? 200000 : 0};
 	make_weir();
 	make_clients();
 	c1 = host_config(&s.world, "10.0.0.11", 80);
@@ -331,6 +260,8 @@ static void make_scene(uint64_t seed)
 	s.v2.version = "v2";
 	s.v1.chaos = s.v2.chaos = s.chaos;
 	s.drain_us = world_chance(&s.world, 100000) ? s.world.now_us + 500000 : UINT64_MAX;
+	if (bodies)
+		make_stalls();
 }
 
 /* ---- the run ------------------------------------------------------------------------------- */
@@ -360,76 +291,88 @@ static void drain(void)
 	s.drain_us = s.drained ? s.world.now_us + 100000 : UINT64_MAX;
 }
 
-/* When answers come is known here: nobody has to look for them in between. */
-static uint64_t workers_next(void)
+/* The end of the stall that a host is in; 0: it runs. */
+static uint64_t stalled_until(int host)
+{
+	uint64_t until = 0;
+
+	for (int i = 0; i < STALLS; i++) {
+		const struct stall *t = &s.stalls[host][i];
+
+		if (s.world.now_us >= t->from_us && s.world.now_us < t->to_us)
+			until = t->to_us;
+	}
+	return until;
+}
+
+static struct host *host_of(int host)
+{
+	return host == 0 ? &s.clients.host : host == 1 ? &s.v1.host : &s.v2.host;
+}
+
+static uint64_t hosts_next(void)
 {
 	uint64_t next = UINT64_MAX;
 
-	for (uint32_t i = 0; i < s.weir.n; i++) {
-		struct worker *w = s.weir.w[i];
-		uint32_t questions = w->offload.questions;
+	for (int h = 0; h < 3; h++) {
+		uint64_t until = stalled_until(h);
 
-		w->offload.questions = 0;
-		next = least(next, worker_next(w));
-		w->offload.questions = questions;
+		next = least(next, until ? until : host_next(host_of(h)));
 	}
 	return next;
 }
 
-/* While a rule is in the device, its flow is there, and is the one that the rule was made for. */
-static void check_held(uint8_t worker, uint32_t token)
+static void hosts_turn(void)
 {
-	const struct worker *w = s.weir.w[worker];
-	const struct offload_entry *e = slab_at(&w->offload.slab, token);
-	const struct flow *f = flow_at(&w->flows, e->flow);
-	const struct model_rule *r = &s.device.nic.rules[s.device.rule[worker][token]];
-	const struct rte_flow_item *item = r->rule->pattern;
-	const struct rte_flow_item_tcp *ports;
-
-	while (item->type != RTE_FLOW_ITEM_TYPE_TCP)
-		item++;
-	ports = item->spec;
-	if (f->state == FLOW_FREE || f->offload != token + 1)
-		fail("a rule is in the device, and its flow was let go");
-	if (ports->hdr.src_port != f->side[e->from].rport ||
-	    ports->hdr.dst_port != f->side[e->from].lport)
-		fail("a rule is in the device, and its flow is another");
+	if (!stalled_until(0))
+		clients_turn(&s.clients);
+	if (!stalled_until(1))
+		server_turn(&s.v1);
+	if (!stalled_until(2))
+		server_turn(&s.v2);
 }
 
-static void check_rules(void)
+static void reset_things(void)
 {
-	for (uint8_t w = 0; w < s.weir.n; w++)
-		for (uint32_t t = 0; t < s.weir.w[w]->offload.slab.fresh; t++)
-			if (s.device.rule[w][t] >= 0)
-				check_held(w, t);
+	struct world *w = &s.world;
+
+	if (s.reset_ppm && w->now_us >= s.reset_us) {
+		model_device_reset(&s.card.device, 0);
+		s.reset_us = w->now_us + 1 + world_random(w, 500000);
+	}
+	if (w->now_us < s.cut_us)
+		return;
+	s.cut_us = UINT64_MAX;
+	for (uint32_t i = 0; i < s.weir.n; i++)
+		worker_reset(s.weir.w[i], w->now_us);
 }
 
 static void step(void)
 {
 	struct world *w = &s.world;
 	uint64_t t = world_next(w);
+	const char *bad;
 
-	t = least(t, workers_next());
-	t = least(t, device_next());
-	t = least(t, host_next(&s.clients.host));
-	t = least(t, host_next(&s.v1.host));
-	t = least(t, host_next(&s.v2.host));
+	t = least(t, card_weir_next(&s.card));
+	t = least(t, card_next(&s.card));
+	t = least(t, hosts_next());
 	if (t != UINT64_MAX && t > w->now_us)
 		w->now_us = t;
 	else
 		w->now_us++;
-	device_turn();
+	card_turn(&s.card);
+	reset_things();
 	world_deliver(w);
 	/* two bits may make up for each other, and no sum would tell: a damaged frame is not damaged again */
-	w->wire.damage_ppm = s.spoiled ? 0 : s.damage_ppm;
+	w->wire.damage_ppm = s.card.spoiled ? 0 : s.damage_ppm;
 	weir_turn(&s.weir);
 	w->wire.damage_ppm = s.damage_ppm;
-	s.spoiled = false;
+	s.card.spoiled = false;
 	drain();
-	clients_turn(&s.clients);
-	server_turn(&s.v1);
-	server_turn(&s.v2);
-	check_rules();
+	hosts_turn();
+	bad = card_check(&s.card);
+	if (bad)
+		fail("%s", bad);
 }
 
 static uint32_t requests_done(void)
@@ -459,7 +402,7 @@ static void run_requests(void)
 
 static uint64_t left(void)
 {
-	uint64_t n = s.device.n_asked + s.device.nic.used + s.n_transit;
+	uint64_t n = s.card.device.n_asked + s.card.device.nic.used + s.card.n_transit;
 
 	for (uint32_t i = 0; i < s.weir.n; i++)
 		n += s.weir.w[i]->offload.slab.used + s.weir.w[i]->flows.slab.used;
@@ -477,10 +420,11 @@ static void run_down(void)
 		step();
 		if (s.world.now_us > end)
 			fail("after two hours there are still %u rules, %u questions, %u frames in "
-			     "the device, %u entries, %u flows (state %u)",
-			     s.device.nic.used, s.device.n_asked, s.n_transit,
+			     "the device, %u entries, %u flows (state %u), %llu connections",
+			     s.card.device.nic.used, s.card.device.n_asked, s.card.n_transit,
 			     s.weir.w[0]->offload.slab.used, s.weir.w[0]->flows.slab.used,
-			     flow_at(&s.weir.w[0]->flows, 0)->state);
+			     flow_at(&s.weir.w[0]->flows, 0)->state,
+			     (unsigned long long)weir_counter(&s.weir, COUNT_TCP_CONNS));
 	}
 }
 
@@ -526,12 +470,14 @@ static void check_books(void)
 static void describe(void)
 {
 	printf("seed %llu: %u workers, %u clients, %u requests, %s, device %s%s, %llu resets; "
-	       "%llu frames, %llu by the device, %llu rules, %.1f s simulated\n",
+	       "%llu frames, %llu by the device, %llu rules, %llu splices, %.1f s simulated\n",
 	       (unsigned long long)seed_now, s.weir.n, s.clients.n, requests_done(),
-	       s.chaotic ? "chaotic" : "orderly", offload_level_name(s.ports[0].level[0][0]),
-	       s.slow ? ", slow" : "", (unsigned long long)s.device.resets,
-	       (unsigned long long)s.world.frames, (unsigned long long)s.by_device,
-	       (unsigned long long)s.device.inserted, (double)s.world.now_us / 1e6);
+	       s.chaotic ? "chaotic" : "orderly", offload_level_name(s.card.ports[0].level[0][0]),
+	       s.slow ? ", slow" : "", (unsigned long long)s.card.device.resets,
+	       (unsigned long long)s.world.frames, (unsigned long long)s.card.passed_on,
+	       (unsigned long long)s.card.device.inserted,
+	       (unsigned long long)weir_counter(&s.weir, COUNT_SPLICES_BEGUN),
+	       (double)s.world.now_us / 1e6);
 }
 
 static void run_seed(uint64_t seed, bool talk)
@@ -546,15 +492,16 @@ static void run_seed(uint64_t seed, bool talk)
 	check_books();
 	if (talk)
 		describe();
-	sum_by_device += s.by_device;
+	sum_by_device += s.card.passed_on;
 	sum_frames += s.world.frames;
-	sum_rules += s.device.inserted;
-	sum_resets += s.device.resets;
+	sum_rules += s.card.device.inserted;
+	sum_resets += s.card.device.resets;
+	sum_splices += weir_counter(&s.weir, COUNT_SPLICES_BEGUN);
 	clients_free(&s.clients);
 	server_free(&s.v1);
 	server_free(&s.v2);
 	world_fini(&s.world);
-	model_device_fini(&s.device);
+	card_fini(&s.card);
 	leaked = weir_fini(&s.weir);
 	if (leaked)
 		fail("%u buffers leaked", leaked);
@@ -562,16 +509,22 @@ static void run_seed(uint64_t seed, bool talk)
 
 int main(int argc, char **argv)
 {
-	uint64_t first = argc > 1 ? strtoull(argv[1], NULL, 0) : 1;
-	uint64_t count = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
+	uint64_t count = argc > 3 ? strtoull(argv[3], NULL, 0) : 1;
 
+	bodies = argc > 1 && strcmp(argv[1], "bodies") == 0;
+	if (!bodies && (argc < 2 || strcmp(argv[1], "flows") != 0)) {
+		fprintf(stderr, "usage: sim_offload flows|bodies SEED [COUNT]\n");
+		return 2;
+	}
 	for (uint64_t i = 0; i < count; i++)
-		run_seed(first + i, argc <= 2);
-	if (argc > 2)
-		printf("%llu seeds from %llu: %llu frames, %llu of them by the device, %llu rules, "
-		       "%llu resets\n",
-		       (unsigned long long)count, (unsigned long long)first,
+		run_seed(first + i, argc <= 3);
+	if (argc > 3)
+		printf("%s: %llu seeds from %llu: %llu frames, %llu of them by the device, %llu "
+		       "rules, %llu splices, %llu resets\n",
+		       mode(), (unsigned long long)count, (unsigned long long)first,
 		       (unsigned long long)sum_frames, (unsigned long long)sum_by_device,
-		       (unsigned long long)sum_rules, (unsigned long long)sum_resets);
+		       (unsigned long long)sum_rules, (unsigned long long)sum_splices,
+		       (unsigned long long)sum_resets);
 	return 0;
 }

@@ -119,7 +119,7 @@ static void make_scene(struct scene *s, uint64_t seed)
 	make_wire(w);
 	s->chaotic = world_chance(w, 300000);
 	if (s->chaotic)
-		s->chaos = (struct apps_chaos){30000, 30000, 50000, 100000};
+		s->chaos = (struct apps_chaos){30000, 30000, 50000, 100000, 0};
 	weir_init(&s->weir, w, 1 + world_random(w, 3), true, weir_mode_of(mode));
 	make_clients(s);
 	c1 = host_config(w, "10.0.0.11", 80);

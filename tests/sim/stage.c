@@ -9,6 +9,7 @@
 
 struct stage st;
 enum weir_mode stage_mode;
+struct stage_machine stage_machine;
 
 static struct line *line_of(struct end *e, struct tcp_conn *c)
 {
@@ -56,6 +57,12 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static void machine_turn(void)
+{
+	if (stage_machine.turn)
+		stage_machine.turn();
+}
+
 void stage_pass(uint64_t us)
 {
 	uint64_t end = st.world.now_us + us;
@@ -66,7 +73,10 @@ void stage_pass(uint64_t us)
 		t = least(t, host_next(&st.client.host));
 		t = least(t, host_next(&st.v1.host));
 		t = least(t, host_next(&st.v2.host));
+		if (stage_machine.next)
+			t = least(t, stage_machine.next());
 		st.world.now_us = t <= st.world.now_us ? st.world.now_us + 1 : least(t, end);
+		machine_turn();
 		world_deliver(&st.world);
 		weir_turn(&st.weir);
 		news(&st.client);

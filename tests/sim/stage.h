@@ -45,6 +45,14 @@ struct stage {
 extern struct stage st;
 extern enum weir_mode stage_mode; /* of the next stage_set_up() */
 
+/* Something on the stage that does things by itself; zero: nothing. */
+struct stage_machine {
+	void (*turn)(void);
+	uint64_t (*next)(void); /* a time before which turn() does nothing */
+};
+
+extern struct stage_machine stage_machine;
+
 /* For cmocka; tear_down closes all, and fails when the books are not in order or a buffer is lost. */
 int stage_set_up(void **state);
 int stage_tear_down(void **state);
