@@ -81,7 +81,8 @@ void l4_offloaded(void *worker, struct flow *f, enum flow_side_id from, uint64_t
 	struct dest_stats *d = &w->stats.dests[f->dest.index];
 	struct ip_addr peer = flow_peer(&f->side[from]);
 
-	if (d->epoch != f->dest.epoch)
+	/* a body's splice has no destination of its own: its bytes are counted when they are acknowledged */
+	if (!f->dest.epoch || d->epoch != f->dest.epoch)
 		return;
 	bytes -= pkts * (ip_is_v4(&peer) ? IP4_LEN : IP6_LEN);
 	if (from == FLOW_SERVER)
@@ -137,6 +138,11 @@ static void become(struct worker *w, struct flow *f, enum flow_state state)
 		offload_end(&w->offload, f, OFFLOAD_WHY_CLOSED);
 	flow_set_state(&w->flows, f, state);
 	w->stats.counters[COUNT_FLOWS_HALF_OPEN] = w->flows.n_half_open;
+}
+
+void l4_rest(struct worker *w, struct flow *f)
+{
+	become(w, f, FLOW_CLOSED);
 }
 
 /* A rule of it may be in a device: it is looked at again later. */

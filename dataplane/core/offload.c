@@ -94,10 +94,15 @@ static struct offload_entry *entry_new(struct offload *o)
 /* Nothing of the flow is in the device any more. */
 static void let_go(struct offload *o, struct offload_entry *e)
 {
-	flow_of(o, e)->offload = 0;
+	bool rewrote = e->state != OFFLOAD_WATCHED && e->level >= OFFLOAD_REWRITE;
+	struct flow *f = flow_of(o, e);
+
+	f->offload = 0;
 	pull(o, e);
 	e->state = OFFLOAD_FREE;
 	slab_put(&o->slab, e);
+	if (rewrote && o->env.freed)
+		o->env.freed(o->env.arg, f);
 }
 
 /* ---- what a rule says ---------------------------------------------------------------------- */
@@ -189,8 +194,8 @@ static enum offload_level make_rule(struct offload *o, struct offload_rule *r, c
 	r->age_s = port->ages ? OFFLOAD_IDLE_US / 1000000 : 0;
 	r->queue = port->queue;
 	r->mark = r->level < OFFLOAD_REWRITE ? mark : 0;
-	if (r->level < OFFLOAD_REWRITE && mark > MARK_MOST)
-		r->level = OFFLOAD_NONE;
+	if (r->level < OFFLOAD_REWRITE && (mark > MARK_MOST || splice->limited))
+		r->level = OFFLOAD_NONE; /* what comes back at any moment is not worth a mark */
 	return r->level;
 }
 

@@ -118,7 +118,7 @@ struct offload_port {
 struct offload_splice {
 	bool can; /* equal window scales, no timestamps, no SACK that would have to be rewritten */
 	uint32_t seq_add, ack_add; /* to the numbers of packets that come from this side */
-	bool limited;              /* it has to come back */
+	bool limited; /* it has to come back: rewritten by the device, or not its at all */
 	uint32_t
 		edge; /* right edge of the window that was let through to the sender: sequence number */
 	uint64_t left; /* bytes from there to the limit */
@@ -139,6 +139,8 @@ struct offload_env {
 	/* The device forwarded so much; side[from].bytes and seen_s have it already. NULL: nobody asks */
 	void (*counted)(void *arg, struct flow *f, enum flow_side_id from, uint64_t pkts,
 	                uint64_t bytes);
+	/* A rule that rewrote its packets is no more, or never was: flow->offload is 0. NULL: nobody asks */
+	void (*freed)(void *arg, struct flow *f);
 	void *arg;
 };
 
@@ -263,7 +265,8 @@ bool offload_end(struct offload *o, struct flow *f, enum offload_why why);
  * An acknowledgement is about to be passed on that opens the sender's window to `edge`.
  *
  * @return the edge that may be passed on: the same or, near the limit of a splice whose rule is not
- *         out yet, a lower one, never lower than those before
+ *         out yet, a lower one, never lower than those before. Once the rule is out (offload_env.freed), a
+ *         sender that stopped there waits for more.
  */
 uint32_t offload_edge(struct offload *o, struct flow *f, uint32_t edge);
 

@@ -59,7 +59,7 @@ enum offload_level offload_probe(const struct offload_ops *ops, void *device,
 	for (; level > OFFLOAD_NONE; level--) {
 		r.level = (uint8_t)level;
 		r.seq_add = level == OFFLOAD_SPLICE ? 0x12345678 : 0;
-		r.ack_add = 0;
+		r.ack_add = level == OFFLOAD_SPLICE ? 0x9abcdef0 : 0;
 		if (ops->probe(device, &r))
 			break;
 	}

@@ -98,8 +98,11 @@ static void work_out(struct splice *sp, enum flow_side_id from)
 
 static struct splice *begin(struct worker *w, struct session *s)
 {
-	struct splice *sp = slab_get(&w->splice_slab);
+	struct splice *sp = NULL;
 
+	/* the client's flow of before may rest: see rest() */
+	if (l4_port_free(w, tcp_peer(s->conn)))
+		sp = slab_get(&w->splice_slab);
 	if (!sp)
 		return NULL;
 	memset(sp, 0, sizeof(*sp));
@@ -129,26 +132,64 @@ static uint16_t field(uint32_t bytes, uint8_t scale)
 	return (uint16_t)(bytes > UINT16_MAX ? UINT16_MAX : bytes);
 }
 
+/* How far the source may have been passed on: by a device, what it was told, and a probe of a closed window. */
+static uint32_t passed(const struct splice *sp)
+{
+	uint32_t told = sp->seen[sp->source].rcv_adv + 1;
+
+	if (!sp->dark)
+		return sp->next;
+	return later(sp->next, after(told, sp->limit) ? sp->limit : told);
+}
+
+/* How far it has been passed on for certain: as the source has shown, or the sink has acknowledged. */
+static uint32_t reached(const struct splice *sp)
+{
+	return later(sp->next, sp->seen[sp->source].rcv_nxt);
+}
+
+/* It ends, and where is not known, or known from the sink alone. */
+static bool is_blind(const struct splice *sp)
+{
+	return sp->stopping && sp->dark && (!sp->known || reached(sp) != sp->next);
+}
+
 /* The last of the source's bytes that may be passed on. */
 static uint32_t bound(const struct splice *sp)
 {
-	return sp->stopping ? sp->next : sp->limit;
+	if (!sp->stopping)
+		return sp->limit;
+	return is_blind(sp) ? passed(sp) : sp->next;
 }
 
 /*
  * What the source is told: the sink's window, but beyond the end of the body no more than we would keep
- * ourselves, for what it sends there comes to us.
+ * ourselves, for what it sends there comes to us; and not up to that end while a device passes on.
  */
-static uint16_t window_for_source(const struct worker *w, struct splice *sp)
+static uint16_t window_for_source(struct worker *w, struct splice *sp)
 {
 	struct tcp_frozen *source = &sp->seen[sp->source];
 	const struct tcp_frozen *sink = &sp->seen[!sp->source];
-	uint32_t most = bound(sp) - source->rcv_nxt + tcp_recv_room(w->tcp);
+	uint32_t most = bound(sp) - source->rcv_nxt + tcp_recv_room(w->tcp), edge;
 	uint16_t wnd = field(sink->snd_wnd < most ? sink->snd_wnd : most, source->rcv_ws);
 
+	edge = source->rcv_nxt + ((uint32_t)wnd << source->rcv_ws);
+	edge = later(source->rcv_nxt, offload_edge(&w->offload, sp->flow, edge));
+	wnd = field(edge - source->rcv_nxt, source->rcv_ws);
 	source->rcv_adv =
 		later(source->rcv_adv, source->rcv_nxt + ((uint32_t)wnd << source->rcv_ws));
 	return wnd;
+}
+
+/* The source hears by a segment of ours of a window that is larger. */
+static void open_window(struct worker *w, struct splice *sp)
+{
+	struct tcp_frozen *source = &sp->seen[sp->source];
+	uint32_t told = source->rcv_adv;
+
+	window_for_source(w, sp);
+	if (source->rcv_adv != told)
+		tcp_frozen_ack(w->tcp, conn_of(sp->session, sp->source), source);
 }
 
 /* What the sink is told: the window that we offered it, for what it sends is held here. */
@@ -195,20 +236,15 @@ static void put_limit(struct splice *sp, uint64_t left)
 static void begin_body(struct worker *w, struct session *s, struct splice *sp,
                        enum flow_side_id source, struct http1_body *body)
 {
-	struct tcp_frozen *seen = &sp->seen[source];
-	uint32_t told = seen->rcv_adv;
-
 	sp->session = s;
 	sp->source = (uint8_t)source;
 	sp->body = body;
-	sp->start = sp->next = seen->rcv_nxt;
+	sp->start = sp->next = sp->seen[source].rcv_nxt;
 	sp->held_end = sp->seen[!source].rcv_nxt;
 	put_limit(sp, body->left);
 	s->splice = slab_index(&w->splice_slab, sp) + 1;
 	s->activity_us = w->now_us;
-	window_for_source(w, sp);
-	if (seen->rcv_adv != told)
-		tcp_frozen_ack(w->tcp, conn_of(s, source), seen);
+	open_window(w, sp);
 }
 
 bool splice_body(struct worker *w, struct session *s, enum flow_side_id source,
@@ -286,22 +322,55 @@ static void release(struct worker *w, struct splice *sp)
 	slab_put(&w->splice_slab, sp);
 }
 
-/* Both connections go on, the source's from what the sink has acknowledged. */
+/* Its flow is ours, now; false: the device's as yet, and splice_freed() will be called. */
+static bool take_back(struct worker *w, struct splice *sp)
+{
+	return offload_end(&w->offload, sp->flow, OFFLOAD_WHY_LIMIT);
+}
+
+/*
+ * The connections are TCP's again while a device may still pass on what the source sends. So that one is reset, and the
+ * flow rests, as that of a closed tunnel does, until it is ours; what comes for it is TCP's. The sink's connection may
+ * go on, when it has got all it waited for, but is no splice meanwhile.
+ */
+static void rest(struct worker *w, struct splice *sp)
+{
+	tcp_abort(w->tcp, conn_of(sp->session, sp->source));
+	sp->session = NULL;
+	sp->tunnel_next = NULL;
+	sp->tunnel_prev = NULL;
+	sp->over = true;
+	l4_rest(w, sp->flow);
+}
+
+static void leave(struct worker *w, struct splice *sp)
+{
+	struct flow *f = sp->flow;
+
+	if (!take_back(w, sp)) {
+		rest(w, sp);
+		return;
+	}
+	release(w, sp);
+	l4_end(w, f);
+}
+
+/* Both connections go on, the source's from what the sink has acknowledged, unless it has to rest(). */
 static void come_back(struct worker *w, struct splice *sp)
 {
 	struct session *s = sp->session;
 	struct tcp_frozen *sink = &sp->seen[!sp->source];
 	struct bufq held[2] = {sp->held[0], sp->held[1]};
-	struct flow *f = sp->flow;
 
 	account(w, sp);
-	sink->snd_nxt = sp->next + sp->way[sp->source].seq_add;
+	sink->snd_nxt = reached(sp) + sp->way[sp->source].seq_add;
 	s->splice = 0;
+	if (sp->dark) /* a device passed on the source's windows */
+		tcp_frozen_ack(w->tcp, conn_of(s, !sp->source), sink);
 	for (int side = 0; side < 2; side++)
 		tcp_thaw(w->tcp, conn_of(s, side), &sp->seen[side]);
 	memset(sp->held, 0, sizeof(sp->held));
-	release(w, sp);
-	l4_end(w, f);
+	leave(w, sp);
 	worker_count(w, COUNT_SPLICES_ENDED);
 	for (int side = 0; side < 2; side++)
 		give_held(w, tcp_peer(conn_of(s, side)), &held[side]);
@@ -320,9 +389,113 @@ void splice_fini(struct worker *w, struct session *s)
 }
 
 /* Has the sink acknowledged all that will be passed on? */
-static bool is_over(const struct splice *sp)
+static bool is_acked(const struct splice *sp)
 {
 	return sp->seen[sp->source].rcv_nxt == bound(sp);
+}
+
+/* And has the source sent it? While a device passes on, the sink may say what it wants. */
+static bool is_over(const struct splice *sp)
+{
+	return is_acked(sp) && reached(sp) == sp->next;
+}
+
+/*
+ * ---- bodies: a device -------------------------------------------------------------------------
+ *
+ * What a device passes on is not seen: `next` is then what segments of the source have shown since, and any
+ * acknowledgement up to the edge that the source was told may be true. The edge stays below the limit while a rule may
+ * be there (offload_edge()), so the end of the body itself does not pass unseen, and a body that runs to its end
+ * needs nothing else.
+ *
+ * A splice that has to stop before waits for the device to let go, and then asks the source how far it has got: a
+ * segment in front of what it expects is answered by an ACK with its SND.NXT (RFC 9293 section 3.10.7.4, as for
+ * keep-alive, section 3.8.4). It is asked again whenever a segment that is held is sent again, so there is no timer.
+ * An answer that was older than it seemed costs time, not bytes: the sink acknowledges more, and it is asked again.
+ *
+ * A sink that acknowledges what was never sent harms itself alone: the splice does not end before the source has shown
+ * all of that, so no connection to an endpoint goes back to its pool with a number that is ahead of it.
+ *
+ * The source's window field passes as it is, whatever its scale. That only says how much the sink may send
+ * meanwhile, and it is held here or sent again; the sink is told our window when the splice is over.
+ *
+ * SACK: the source has nothing to acknowledge selectively, for all that was sent to it was acknowledged before the
+ * splice began, and nothing is passed to it since. A copy of its request that was late may make it say D-SACK, whose
+ * edges the device does not change; SACK is only advice (RFC 2018 section 8), so the worst is one loss that is
+ * found out by a timer.
+ */
+
+/* Bytes up to there have been passed on, by whomever. */
+static void count_passed(struct worker *w, const struct splice *sp, uint32_t end)
+{
+	uint32_t before = reached(sp);
+
+	if (after(end, before))
+		w->stats.counters[COUNT_SPLICE_BYTES] += end - before;
+}
+
+/* The source has shown that it has sent so much. */
+static void note_sent(struct worker *w, struct splice *sp, uint32_t end)
+{
+	count_passed(w, sp, end);
+	if (!after(end, sp->next))
+		return;
+	sp->next = end;
+	sp->session->activity_us = w->now_us;
+}
+
+/* May it pass on this direction? It is told of segments that were passed on, as they came. */
+static void offer(struct worker *w, struct splice *sp, enum flow_side_id from, uint32_t was,
+                  const struct pkt *p)
+{
+	if (from != sp->source || from != FLOW_SERVER || sp->stopping ||
+	    !offload_crossed(&w->offload, was, sp->flow->side[from].bytes))
+		return;
+	offload_see(&w->offload, sp->flow, from, p);
+	sp->dark |= offload_has(&w->offload, sp->flow, from);
+}
+
+static void ask_source(struct worker *w, struct splice *sp)
+{
+	struct tcp_frozen f = sp->seen[sp->source];
+
+	f.snd_nxt--;
+	sp->asked = true;
+	tcp_frozen_ack(w->tcp, conn_of(sp->session, sp->source), &f);
+}
+
+/* A FIN is behind the last byte, and so is a bare ACK that was asked for. */
+static void learn(struct worker *w, struct splice *sp, const struct splice_seg *g)
+{
+	if (!sp->dark || !(g->flags & TCP_FLAG_FIN || (sp->asked && !g->len)))
+		return;
+	note_sent(w, sp, after(g->end, sp->limit) ? sp->limit : g->end);
+	sp->known = true;
+}
+
+/* Something waits for the end of the splice: does it come now? */
+static void end_if_over(struct worker *w, struct splice *sp)
+{
+	if (is_over(sp))
+		come_back(w, sp);
+	else if (is_blind(sp))
+		ask_source(w, sp);
+}
+
+void splice_freed(void *worker, struct flow *f)
+{
+	struct worker *w = worker;
+	struct splice *sp;
+
+	if (!(f->flags & FLOW_F_SPLICE))
+		return;
+	sp = of_flow(w, f);
+	if (!sp->session)
+		return;
+	if (!sp->stopping)
+		open_window(w, sp); /* it may have been kept below the limit */
+	else
+		end_if_over(w, sp);
 }
 
 /* ---- bodies: segments ---------------------------------------------------------------------- */
@@ -339,8 +512,8 @@ static enum drop hold(struct worker *w, struct splice *sp, enum flow_side_id fro
 	} else {
 		end = drop(p, DROP_TCP_RCV_LIMIT);
 	}
-	if (is_over(sp))
-		come_back(w, sp);
+	if (take_back(w, sp))
+		end_if_over(w, sp);
 	return end;
 }
 
@@ -351,7 +524,7 @@ static enum drop challenge(struct worker *w, struct splice *sp, enum flow_side_i
 	struct tcp_frozen f = sp->seen[from];
 
 	if (from != sp->source)
-		f.snd_nxt = sp->next + sp->way[sp->source].seq_add;
+		f.snd_nxt = reached(sp) + sp->way[sp->source].seq_add;
 	tcp_frozen_challenge(w->tcp, conn_of(sp->session, from), &f);
 	return drop(p, DROP_TCP_CHALLENGE);
 }
@@ -399,6 +572,8 @@ static enum drop pass_on(struct worker *w, struct splice *sp, enum flow_side_id 
 	uint8_t flags = g->flags & (uint8_t)~TCP_FLAG_FIN;
 	struct tcp_frozen *to = &sp->seen[!from];
 	struct splice_way way = sp->way[from];
+	struct flow_side *side = &sp->flow->side[from];
+	uint32_t was = side->bytes;
 
 	/* An ACK behind bytes that are held: were the source to see their numbers, it would take our own
 	   segments, which come before them, for old ones when the splice is over, and their windows. */
@@ -408,7 +583,8 @@ static enum drop pass_on(struct worker *w, struct splice *sp, enum flow_side_id 
 	if (g->ts_at)
 		to->ts_sent = later(to->ts_sent, g->tsval + sp->way[from].tsval_add);
 	sp->flow->seen_s = w->flows.now_s;
-	sp->flow->side[from].bytes += (uint32_t)(p->l4 - p->l3) + p->l4_len;
+	side->bytes += (uint32_t)(p->l4 - p->l3) + p->l4_len;
+	offer(w, sp, from, was, p);
 	return forward_packet(w, sp->flow, from, p);
 }
 
@@ -424,10 +600,12 @@ static enum drop from_source(struct worker *w, struct splice *sp, struct splice_
 {
 	struct tcp_frozen *seen = &sp->seen[sp->source];
 	bool fin = g->flags & TCP_FLAG_FIN;
-	uint32_t last = bound(sp);
+	uint32_t last;
 
 	if (after(g->ack, seen->snd_nxt) || after(g->end, seen->rcv_adv + BEYOND_MAX))
 		return drop(p, DROP_TCP_WINDOW);
+	learn(w, sp, g);
+	last = bound(sp);
 	if ((fin && !g->len) || (after(g->end, last) && !after(last, g->seq)))
 		return hold(w, sp, sp->source, p);
 	if (after(g->end, last))
@@ -435,13 +613,13 @@ static enum drop from_source(struct worker *w, struct splice *sp, struct splice_
 	note_clock(seen, g);
 	if (!after(sp->next, g->seq))
 		seen->snd_wnd = (uint32_t)g->wnd << seen->snd_ws;
-	if (after(g->end, sp->next)) {
-		w->stats.counters[COUNT_SPLICE_BYTES] += g->end - sp->next;
-		sp->next = g->end;
-		sp->session->activity_us = w->now_us;
-	}
+	note_sent(w, sp, g->end);
 	if (fin) /* it will be said again, to TCP */
 		sp->stopping = true;
+	if (!g->len && is_over(sp) && take_back(w, sp)) { /* that was the answer of ask_source() */
+		come_back(w, sp);
+		return tcp_input_burst(w->tcp, p, w->now_us);
+	}
 	return pass_on(w, sp, sp->source, g, p);
 }
 
@@ -455,7 +633,9 @@ static bool note_ack(struct worker *w, struct splice *sp, const struct splice_se
 		return false;
 	if (news)
 		sp->session->activity_us = w->now_us;
+	count_passed(w, sp, ack);
 	source->rcv_nxt = ack;
+	source->rcv_adv = later(source->rcv_adv, ack);
 	sink->snd_wnd = (uint32_t)g->wnd << sink->snd_ws;
 	if (ack - sp->start >= SLIDE)
 		account(w, sp);
@@ -477,7 +657,7 @@ static enum drop from_sink(struct worker *w, struct splice *sp, struct splice_se
 	uint32_t end = g->end + (g->flags & TCP_FLAG_FIN ? 1 : 0);
 	bool news;
 
-	if (after(ack, sp->next) || after(g->seq, seen->rcv_adv))
+	if (after(ack, passed(sp)) || after(g->seq, seen->rcv_adv))
 		return drop(p, DROP_TCP_WINDOW);
 	if (!after(g->seq, seen->rcv_nxt) && !after(end, seen->rcv_nxt))
 		note_clock(seen, g);
@@ -489,11 +669,14 @@ static enum drop from_sink(struct worker *w, struct splice *sp, struct splice_se
 			sp->held_end = later(sp->held_end, end);
 		return hold(w, sp, side, p);
 	}
-	if (is_over(sp)) {
-		come_back(w, sp);
-		return tcp_input_burst(w->tcp, p, w->now_us);
+	if (!is_acked(sp))
+		return pass_on(w, sp, side, g, p);
+	if (!is_over(sp) || !take_back(w, sp)) {
+		pass_ack(w, sp);
+		return hold(w, sp, side, p);
 	}
-	return pass_on(w, sp, side, g, p);
+	come_back(w, sp);
+	return tcp_input_burst(w->tcp, p, w->now_us);
 }
 
 static bool is_sound(const struct pkt *p)
@@ -640,6 +823,8 @@ static enum drop tunnel_segment(struct worker *w, struct splice *sp, enum flow_s
 		l4_end(w, sp->flow);
 		return tcp_input_burst(w->tcp, p, w->now_us);
 	}
+	if (sp->over)
+		return tcp_input_burst(w->tcp, p, w->now_us);
 	if (!(g->flags & TCP_FLAG_SYN) && seen->snd_ws != sp->seen[!from].rcv_ws)
 		wnd = field((uint32_t)g->wnd << seen->snd_ws, sp->seen[!from].rcv_ws);
 	seen->rcv_nxt = later(seen->rcv_nxt, g->end + (g->flags & TCP_FLAG_FIN ? 1 : 0));
@@ -682,10 +867,18 @@ void splice_release(struct worker *w, struct flow *f)
 	release(w, sp);
 }
 
-/*
- * A device knows neither time stamps nor SACK nor scales. Of the body's splices nothing is its: what they pass on
- * has to be followed.
- */
+/* Of a body: the bytes of a response, but the last one, for a probe of a closed window is a byte beyond it. */
+static void ask_body(const struct splice *sp, enum flow_side_id from, struct offload_splice *out)
+{
+	uint32_t edge = sp->seen[from].rcv_adv;
+
+	out->limited = true;
+	out->can = from == sp->source && from == FLOW_SERVER && !sp->stopping && !sp->seen[from].ts;
+	out->edge = edge;
+	out->left = after(sp->limit, edge) ? sp->limit - edge - 1 + sp->beyond : 0;
+}
+
+/* A device knows neither time stamps nor SACK nor scales. */
 bool splice_ask(void *worker, const struct flow *f, enum flow_side_id from,
                 struct offload_splice *out)
 {
@@ -697,8 +890,10 @@ bool splice_ask(void *worker, const struct flow *f, enum flow_side_id from,
 	sp = of_flow(w, f);
 	out->seq_add = sp->way[from].seq_add;
 	out->ack_add = sp->way[from].ack_add;
-	out->can = !sp->session && !sp->seen[from].ts && !sp->way[from].ack_add &&
+	out->can = !sp->seen[from].ts && !sp->way[from].ack_add &&
 	           sp->seen[from].snd_ws == sp->seen[!from].rcv_ws;
+	if (sp->session)
+		ask_body(sp, from, out);
 	return true;
 }
 

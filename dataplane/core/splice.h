@@ -21,8 +21,9 @@
  * The splice of a *tunnel* carries both directions and never comes back: session and connections are gone,
  * what is left is this and the flow.
  *
- * Not for hardware: the window field, time stamps and SACK edges. A device can take over the direction of
- * data when time stamps are off or need nothing added, and the window's scale is the same.
+ * Not for hardware: time stamps, SACK edges, and of tunnels windows of another scale. A device can take over the
+ * direction of data when nothing of that would have to be changed. Of a body it takes the response, and software
+ * sees acknowledgements only; what that means is told at "bodies: a device" in splice.c.
  */
 #ifndef WEIR_SPLICE_H
 #define WEIR_SPLICE_H
@@ -94,11 +95,16 @@ struct splice {
 			struct splice *tunnel_next, **tunnel_prev; /* of the worker's */
 		};
 	};
-	uint32_t start, limit, next; /* source's numbers: accounted for, end, highest passed on */
-	uint32_t held_end;           /* sink's numbers: end of what is held of it without a gap */
-	struct bufq held[2];         /* by side, views of TCP segments */
-	uint8_t source;              /* enum flow_side_id */
+	uint32_t start, limit,
+		next;      /* source's numbers: accounted for, end, highest seen to be passed on */
+	uint32_t held_end; /* sink's numbers: end of what is held of it without a gap */
+	struct bufq held[2]; /* by side, views of TCP segments */
+	uint8_t source;      /* enum flow_side_id */
 	bool stopping;
+	bool dark;  /* a device passes on, or has: more than next may have gone by */
+	bool asked; /* the source was asked for the end of that */
+	bool known; /* it is next, as the source said */
+	bool over;  /* no tunnel, and no session any more: it waits for the device */
 };
 static_assert(sizeof(struct splice) <= 192, "a splice is three cache lines");
 
@@ -121,7 +127,10 @@ void splice_give_up(struct worker *w, struct session *s);
 /** A segment of a splice. Consumes it; the end to be counted; or DROP_COUNT: it was rewritten, send it on. */
 enum drop splice_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p);
 
-/** End the splice of a session now, whatever is on its way: what was not acknowledged is lost to the sink. */
+/**
+ * End the splice of a session now, whatever is on its way: what was not acknowledged is lost to the sink. The
+ * connection with the source is reset if a device has not let go of it yet.
+ */
 void splice_cut(struct worker *w, struct session *s);
 
 /** The flow of a splice has been idle for too long: both sides are told by RST. */
@@ -136,6 +145,9 @@ bool splice_reset_one(struct worker *w);
 /** offload_env.splice: is it a splice, and may a device pass on what comes from this side? */
 bool splice_ask(void *worker, const struct flow *f, enum flow_side_id from,
                 struct offload_splice *out);
+
+/** offload_env.freed: the device has let go, so what waited for that goes on. */
+void splice_freed(void *worker, struct flow *f);
 
 /** Free what the splice of a session holds (shutdown). */
 void splice_fini(struct worker *w, struct session *s);

@@ -176,6 +176,7 @@ static void start_offload(struct worker *w, void *memory, const struct worker_en
 	e.arg = w;
 	e.counted = l4_offloaded;
 	e.splice = splice_ask;
+	e.freed = splice_freed;
 	offload_init(&w->offload, memory, offload_entries(env->node), &e, w->now_us);
 }
 

@@ -351,6 +351,9 @@ void l4_make_room(struct worker *w);
 /** End a flow: it leaves the table and the statistics. Tells nobody. */
 void l4_end(struct worker *w, struct flow *f);
 
+/** A flow is over for those who count, and rests until its ports may be used again. */
+void l4_rest(struct worker *w, struct flow *f);
+
 /** Flows whose time has come; true: there may be more to do at once. */
 bool l4_turn(struct worker *w);
 
