@@ -234,8 +234,7 @@ static void set_fields(struct offload_flow *f, const struct offload_rule *r)
 		return;
 	i = add_action(f, RTE_FLOW_ACTION_TYPE_INC_TCP_SEQ);
 	f->conf[i].be32 = rte_cpu_to_be_32(r->seq_add);
-	if (!r->ack_add)
-		return;
+	/* also when it is 0: rules of a template have the same actions */
 	i = add_action(f, RTE_FLOW_ACTION_TYPE_INC_TCP_ACK);
 	f->conf[i].be32 = rte_cpu_to_be_32(r->ack_add);
 }

@@ -23,6 +23,7 @@ static uint64_t rng;
 static struct offload_rule rule; /* the one that was asked for last */
 static bool asked;
 static uint64_t n_out, n_left, n_odd_left;
+static bool both; /* numbers change, so nobody acknowledges selectively */
 
 static uint64_t draw(void)
 {
@@ -84,6 +85,17 @@ static uint32_t say_nothing(void *device, struct offload_answer *out, uint32_t m
 	return 0;
 }
 
+/* A splice of which both numbers change. */
+static bool tell_both(void *arg, const struct flow *f, enum flow_side_id from,
+                      struct offload_splice *out)
+{
+	(void)arg;
+	*out = (struct offload_splice){.can = true,
+	                               .seq_add = f->side[!from].seq_add,
+	                               .ack_add = 0u - f->side[from].seq_add};
+	return both;
+}
+
 static const struct offload_ops ops = {NULL, hear_insert, hear_other, hear_other, say_nothing};
 
 /* ---- packets ------------------------------------------------------------------------------- */
@@ -110,7 +122,7 @@ static uint32_t put_options(uint8_t *tcp)
 		fill(tcp + n + 4, 8);
 		n += 12;
 	}
-	if (one_in(4)) {
+	if (one_in(4) && !both) {
 		memcpy(tcp + n, sack, 12);
 		fill(tcp + n + 4, 8);
 		n += 12;
@@ -423,6 +435,11 @@ static int one_flow(struct worker *w, struct offload_rig *r)
 
 	if (!what.udp && one_in(2))
 		*(from == FLOW_SERVER ? &what.seq_client : &what.seq_server) = draw32();
+	both = !what.udp && one_in(3);
+	if (both) {
+		what.seq_client = draw32();
+		what.seq_server = draw32();
+	}
 	f = offload_rig_flow(r, &what);
 	forward_prepare(w, f);
 	if (!get_rule(r, f, from) || rule.level < OFFLOAD_REWRITE)
@@ -459,6 +476,7 @@ static int one_node(uint64_t seed)
 	if (!r || !w)
 		return fail("no memory");
 	offload_rig_init(r, &ops, NULL);
+	r->env.splice = tell_both;
 	if (one_in(2))
 		r->rig.ports[0].vlan = r->rig.ports[1].vlan = 100;
 	offload_rig_start(r, 64);
