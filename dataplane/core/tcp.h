@@ -71,6 +71,7 @@ struct tcp_config {
 	uint64_t time_wait_us;
 	uint64_t fin_wait_us; /* wait for the peer's FIN after tcp_release() */
 	uint64_t delayed_ack_us;
+	bool timestamps; /* offered, and taken up: RFC 7323 section 3 */
 };
 
 /** Sensible defaults for every field. */

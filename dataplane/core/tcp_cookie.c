@@ -61,6 +61,8 @@ enum drop tcp_cookie_send(struct tcp_stack *s, const struct tcp_seg *g)
 	};
 
 	opt.has |= TCP_OPT_MSS;
+	if (!s->config.timestamps)
+		opt.has &= (uint8_t)~TCP_OPT_TS;
 	opt.mss = tcp_output_our_mss(s, &path, &g->peer);
 	opt.tsval = tcp_now_ms(s) + tcp_stack_ts_offset(s, &g->peer);
 	opt.tsecr = g->opt.tsval;

@@ -13,17 +13,15 @@
 #define PMTU_MIN_V4 552  /* below it only attackers go; RFC 5927 section 7 */
 #define PMTU_MIN_V6 1280 /* RFC 8201 section 4 */
 
-#define OPTIONS (TCP_F_SACK | TCP_F_TS | TCP_F_WSCALE)
-
 /* What a SYN or SYN-ACK says of the peer. An option that our SYN did not offer is not in use. */
 static void note_options(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_options *o)
 {
 	uint16_t mss = o->has & TCP_OPT_MSS ? o->mss : MSS_DEFAULT;
-	uint32_t offered = c->flags & TCP_F_CHOSEN ? c->flags & OPTIONS : OPTIONS;
+	uint32_t offered = tcp_output_offer(s, c);
 	uint8_t scale = c->flags & TCP_F_CHOSEN ? c->rcv_ws : s->rcv_ws;
 
 	c->peer_mss = mss < MSS_MIN ? MSS_MIN : mss;
-	c->flags &= ~OPTIONS;
+	c->flags &= ~TCP_F_OPTIONS;
 	c->rcv_ws = 0;
 	if (o->has & TCP_OPT_SACK_OK)
 		c->flags |= TCP_F_SACK & offered;

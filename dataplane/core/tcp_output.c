@@ -201,11 +201,19 @@ int tcp_output_bare(struct tcp_stack *s, struct tcp_conn *c, uint32_t seq, uint8
 	return send_segment(s, c, b, NULL, &out);
 }
 
+uint32_t tcp_output_offer(const struct tcp_stack *s, const struct tcp_conn *c)
+{
+	if (c->flags & TCP_F_CHOSEN)
+		return c->flags & TCP_F_OPTIONS;
+	return s->config.timestamps ? TCP_F_OPTIONS : TCP_F_OPTIONS & ~TCP_F_TS;
+}
+
 int tcp_output_syn(struct tcp_stack *s, struct tcp_conn *c)
 {
 	struct segment g = {.seq = c->snd_una, .flags = TCP_SYN};
 	struct buf *b = buf_alloc(s->env.pool);
-	bool answer = c->state == TCP_SYN_RCVD, choose = answer || c->flags & TCP_F_CHOSEN;
+	bool answer = c->state == TCP_SYN_RCVD;
+	uint32_t options = answer ? c->flags : tcp_output_offer(s, c);
 	uint32_t wnd = tcp_recv_bound(s);
 	struct net_segment out;
 
@@ -219,11 +227,11 @@ int tcp_output_syn(struct tcp_stack *s, struct tcp_conn *c)
 	if (c->mss_told && c->mss_told < g.opt.mss)
 		g.opt.mss = c->mss_told;
 	c->mss_told = g.opt.mss;
-	if (!choose || c->flags & TCP_F_SACK)
+	if (options & TCP_F_SACK)
 		g.opt.has |= TCP_OPT_SACK_OK;
-	if (!choose || c->flags & TCP_F_TS)
+	if (options & TCP_F_TS)
 		add_timestamp(s, c, &g.opt);
-	if (!choose || c->flags & TCP_F_WSCALE) {
+	if (options & TCP_F_WSCALE) {
 		g.opt.has |= TCP_OPT_WSCALE;
 		g.opt.wscale = c->flags & TCP_F_CHOSEN ? c->rcv_ws : s->rcv_ws;
 	}

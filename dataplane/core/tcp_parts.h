@@ -331,6 +331,9 @@ void tcp_output_refuse(struct tcp_stack *s, const struct tcp_seg *g);
 uint16_t tcp_output_our_mss(struct tcp_stack *s, struct net_path *path,
                             const struct tcp_peer *peer);
 
+/** The options that a SYN of ours offers, of TCP_F_OPTIONS; what the peer does not take up is not in use. */
+uint32_t tcp_output_offer(const struct tcp_stack *s, const struct tcp_conn *c);
+
 /** Work out c->mss from what the peer and the path take. */
 void tcp_output_set_mss(struct tcp_stack *s, struct tcp_conn *c);
 

@@ -32,6 +32,7 @@ void tcp_config_default(struct tcp_config *c)
 		.time_wait_us = 60ull * 1000000,
 		.fin_wait_us = 60ull * 1000000,
 		.delayed_ack_us = 40000,
+		.timestamps = true,
 	};
 }
 

@@ -67,6 +67,7 @@ enum tcp_flag {
 	TCP_F_HOLD = 1 << 21,     /* the right edge of our window stays where it is */
 	TCP_F_SPLICED = 1 << 22,  /* its segments pass without it: tcp_splice.c */
 	TCP_F_CHOSEN = 1 << 23,   /* our SYN offers only the options whose flags are set */
+	TCP_F_OPTIONS = TCP_F_SACK | TCP_F_TS | TCP_F_WSCALE,
 };
 
 /* State of loss recovery. */

@@ -45,6 +45,7 @@ static void tcp_settings(const struct node *node, struct tcp_config *c)
 	c->backlog = node->limits.backlog;
 	c->rcvbuf_bytes = node->limits.rcvbuf_bytes;
 	c->sndbuf_bytes = node->limits.sndbuf_bytes;
+	c->timestamps = node->timestamps;
 }
 
 /* Each takes a flow and two connections. */

@@ -153,6 +153,7 @@ static void make_weir(void)
 	weir_init(&s.weir, w, 1 + world_random(w, 3), false,
 	          bodies ? modes[world_random(w, 2)] : WEIR_PROXY);
 	change_node(&s.weir);
+	s.weir.node.timestamps = !bodies; /* with them no device would get any */
 	if (bodies)
 		s.weir.node.limits.rcvbuf_bytes = 16384u << world_random(w, 5);
 	else
@@ -177,7 +178,6 @@ static void make_wire(struct world *w)
 	l->delay_min_us = world_random(w, 2000);
 	l->delay_max_us = l->delay_min_us + world_random(w, 3) * world_random(w, 2000);
 	l->hold_us = world_random(w, 3) * 1000;
-	l->no_timestamps = bodies; /* with them no device would get any */
 }
 
 static struct host_config host_config(struct world *w, const char *address, uint16_t port)

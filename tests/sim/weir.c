@@ -129,6 +129,7 @@ static void weir_settings(struct weir *x)
 	                               .flow_syn_us = 300000000,
 	                               .flow_fin_us = HOUR_US,
 	                               .flow_closed_us = 60000000};
+	n->timestamps = true;
 	x->port.mtu = 1500;
 }
 

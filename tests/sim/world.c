@@ -109,25 +109,6 @@ static uint8_t *copy(const uint8_t *p, uint16_t len)
 	return c;
 }
 
-/* As if the end points did not know it. */
-static void take_out_timestamps(uint8_t *frame, uint16_t len)
-{
-	struct ip_addr src = wire_ip4(frame + 26), dst = wire_ip4(frame + 30);
-	uint8_t *tcp = frame + 34, *end = frame + len;
-
-	if (len < 54 || frame[12] != 8 || frame[13] != 0 || frame[23] != IP_TCP ||
-	    !(tcp[TCP_FLAGS] & TCP_FLAG_SYN))
-		return;
-	for (uint8_t *p = tcp + TCP_LEN; p + 10 <= end && *p; p += *p == 1 ? 1 : p[1])
-		if (p[0] == 8)
-			memset(p, 1, 10);
-	memset(tcp + TCP_CSUM, 0, 2);
-	wire_put_be16(
-		tcp + TCP_CSUM,
-		csum_finish(csum_combine(csum_pseudo(&src, &dst, IP_TCP, (uint16_t)(end - tcp)),
-	                                 csum_add(tcp, (size_t)(end - tcp)), 0)));
-}
-
 /* Of a whole TCP segment or datagram over IPv4 without options and tag, which is what nearly all frames are. */
 static bool has_wrong_sum(const uint8_t *frame, uint16_t len)
 {
@@ -176,8 +157,6 @@ static void arrive(struct world *w, struct nic *to, const uint8_t *frame, uint16
 		if (world_chance(w, l->reorder_ppm))
 			e.at_us += world_random(w, l->reorder_us + 1);
 		e.bytes = copy(frame, len);
-		if (l->no_timestamps)
-			take_out_timestamps(e.bytes, len);
 		if (world_chance(w, l->damage_ppm) && len > 54)
 			damage(w, e.bytes, len);
 		heap_push(w, e);

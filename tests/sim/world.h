@@ -26,7 +26,6 @@ struct wire {
 	uint32_t delay_min_us, delay_max_us;
 	uint32_t reorder_us; /* extra delay of a reordered frame */
 	uint32_t hold_us;    /* longest time a device keeps a buffer */
-	bool no_timestamps; /* TCP's option is taken out of SYNs over IPv4, so nobody agrees to it */
 };
 
 /* A device on the segment. */

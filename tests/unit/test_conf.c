@@ -233,6 +233,7 @@ static const char whole[] = "ports:\n"
 			    "limits: {header: 8Ki, connections: 100}\n"
 			    "times: {drain: 1500ms, idle_sleep: 0s, dead_endpoint: 0s}\n"
 			    "splice: {min_body: off}\n"
+			    "tcp: {timestamps: false}\n"
 			    "offload: {level: steer, window: 10ms}\n"
 			    "control: {mode: 0600}\n"
 			    "routing: {strict_gateways: true}\n"
@@ -278,6 +279,7 @@ static void a_whole_file_is_understood(void **state)
 	assert_int_equal(c->node.times.idle_sleep_us, 0);
 	assert_int_equal(c->node.times.dead_endpoint_us, 0);
 	assert_true(c->node.splice_bytes == NODE_SPLICE_NEVER);
+	assert_false(c->node.timestamps);
 	assert_int_equal(c->node.offload.level, OFFLOAD_STEER);
 	assert_int_equal(c->node.offload.window_us, 10000);
 	assert_int_equal(c->node.offload.min_bytes, 1 << 20);
@@ -308,6 +310,7 @@ static void a_port_is_enough(void **state)
 	assert_int_equal(c->node.limits.flows, 262144);
 	assert_int_equal(c->node.times.flow_idle_us, UINT64_C(3600000000));
 	assert_int_equal(c->node.splice_bytes, 65536);
+	assert_true(c->node.timestamps);
 	assert_int_equal(c->node.offload.level, OFFLOAD_SPLICE);
 	conf_free(c);
 }

@@ -45,7 +45,7 @@ static int set_up(void **state)
 	st.weir.node.offload = (struct node_offload){
 		.level = OFFLOAD_SPLICE, .min_bytes = 16384, .window_us = SECOND};
 	st.weir.node.times.flow_closed_us = SECOND;
-	st.world.wire.no_timestamps = true;
+	st.weir.node.timestamps = false;
 	card_init(&card, &st.weir, MODEL_ALL);
 	st.w = st.weir.w[0];
 	stage_machine = (struct stage_machine){card_turns, card_is_next};
@@ -647,7 +647,7 @@ static void not_with_timestamps(void **state)
 	struct line *c;
 
 	(void)state;
-	st.world.wire.no_timestamps = false;
+	st.w->tcp->config.timestamps = true;
 	c = stage_dial();
 	stage_say(c, GET);
 	stage_say(stage_v1(0), head);

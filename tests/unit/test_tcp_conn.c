@@ -285,6 +285,37 @@ static void cookies_carry_the_options(void **state)
 	assert_int_equal(r.rig.counters[COUNT_TCP_COOKIES_OK], 1);
 }
 
+/* Switched off, they are neither taken up, nor offered, nor promised by a cookie. */
+static void agrees_to_no_timestamps(void **state)
+{
+	(void)state;
+	for (int backlog = 0; backlog < 2; backlog++) {
+		tcp_rig_stop(&r);
+		tcp_rig_init(&r);
+		r.config.timestamps = false;
+		r.config.backlog = (uint32_t)backlog;
+		tcp_rig_start(&r);
+		TCP_RIG_IN(&r, .flags = TCP_SYN);
+		assert_int_equal(tcp_rig_only(&r).opt.has & (TCP_OPT_TS | TCP_OPT_SACK_OK),
+		                 TCP_OPT_SACK_OK);
+		TCP_RIG_IN(&r, .flags = TCP_ACK, .seq = 1, .ack = 1, .len = 5);
+		tcp_rig_flush(&r);
+		assert_int_equal(r.c->flags & TCP_F_OPTIONS, TCP_F_SACK | TCP_F_WSCALE);
+	}
+}
+
+/* A peer that answers with one all the same is not believed. */
+static void offers_no_timestamps(void **state)
+{
+	(void)state;
+	tcp_rig_stop(&r);
+	tcp_rig_init(&r);
+	r.config.timestamps = false;
+	tcp_rig_start(&r);
+	tcp_rig_connect(&r);
+	assert_int_equal(r.c->flags & TCP_F_OPTIONS, TCP_F_SACK | TCP_F_WSCALE);
+}
+
 static void cookies_grow_stale(void **state)
 {
 	(void)state;
@@ -383,6 +414,10 @@ int main(void)
 		CASE(keep_alive_finds_the_dead),
 		CASE(cookies_carry_the_options),
 		CASE(cookies_grow_stale),
+		CASE(agrees_to_no_timestamps),
+		CASE(offers_no_timestamps),
+		CASE(agrees_to_no_timestamps),
+		CASE(offers_no_timestamps),
 		CASE(the_table_agrees_with_a_model),
 		CASE(ten_thousand_connections),
 	};
