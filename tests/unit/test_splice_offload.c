@@ -35,13 +35,18 @@ static uint64_t card_is_next(void)
 	return card_next(&card);
 }
 
+static void make_head(uint32_t len)
+{
+	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %u\r\n\r\n", len);
+}
+
 static int set_up(void **state)
 {
 	if (stage_set_up(state) != 0)
 		return -1;
 	for (uint32_t i = 0; i < LONG; i++)
 		body[i] = (char)(i * 7 + (i >> 8));
-	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %u\r\n\r\n", LONG);
+	make_head(LONG);
 	st.weir.node.offload = (struct node_offload){
 		.level = OFFLOAD_SPLICE, .min_bytes = 16384, .window_us = SECOND};
 	st.weir.node.times.flow_closed_us = SECOND;
@@ -181,6 +186,22 @@ static void waits_for_the_last_byte(void **state)
 	heard_body(c);
 	assert_int_equal(stage_count(COUNT_SPLICES), 0);
 	one_more(c);
+}
+
+/* Also when the end of the body could be told exactly, in units of the window's scale. */
+static void waits_for_an_even_byte(void **state)
+{
+	struct line *c;
+
+	(void)state;
+	make_head(LONG - 1);
+	c = begin_stuck();
+	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2 - 1);
+	stage_pass(10 * SECOND);
+	assert_in_range(has(c), LONG - 5, LONG - 2);
+	let_go();
+	assert_int_equal(has(c), LONG - 1);
+	assert_memory_equal(c->in + c->len - (LONG - 1), body, LONG - 1);
 }
 
 /*
@@ -681,6 +702,7 @@ int main(void)
 		TEST(passes_bodies_on),
 		TEST(counts_what_nobody_saw),
 		TEST(waits_for_the_last_byte),
+		TEST(waits_for_an_even_byte),
 		TEST(last_byte_passes),
 		TEST(resets_behind_the_end),
 		TEST(client_resets_behind_the_end),
