@@ -554,6 +554,15 @@ void clients_turn(struct clients *all)
 	host_flush(&all->host);
 }
 
+uint32_t clients_connected(const struct clients *c)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < c->n; i++)
+		n += c->list[i].flow.conn != NULL;
+	return n;
+}
+
 void clients_free(struct clients *all)
 {
 	for (uint32_t i = 0; i < all->n; i++)

@@ -96,5 +96,7 @@ void clients_turn(struct clients *c);
 void client_start(struct clients *c, uint32_t i);
 void server_free(struct server *s);
 void clients_free(struct clients *c);
+/** How many have a connection. */
+uint32_t clients_connected(const struct clients *c);
 
 #endif

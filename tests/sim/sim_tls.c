@@ -14,7 +14,6 @@
 #include "weir.h"
 
 #include <arpa/inet.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,20 +66,7 @@ struct scene {
 	struct endpoint dead_first[2];
 };
 
-static const char *mode = "proxy";
-static uint64_t seed_now, splices;
-
-static void fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(stderr, "sim_tls: seed %llu: ", (unsigned long long)seed_now);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fprintf(stderr, "\nreplay with: sim_tls %s %llu 1\n", mode, (unsigned long long)seed_now);
-	exit(1);
-}
+static uint64_t splices;
 
 /* ---- documents --------------------------------------------------------------------------- */
 
@@ -209,7 +195,7 @@ static void hear(struct host *h, struct tcp_conn *c, struct half *half, uint32_t
 	while ((b = tcp_recv(h->tcp, c))) {
 		if (b->len > half->plan.len - half->heard ||
 		    memcmp(b->data, half->plan.p + half->heard, b->len) != 0)
-			fail("connection %u: wrong bytes from %zu on", talk, half->heard);
+			sim_fail("connection %u: wrong bytes from %zu on", talk, half->heard);
 		half->heard += b->len;
 		buf_free(b);
 	}
@@ -285,7 +271,7 @@ static struct talk *recognise(struct scene *s, struct tcp_conn *c)
 		if (n >= hello.used && s->talks[i].up.plan.len >= hello.used &&
 		    memcmp(bytes, s->talks[i].up.plan.p, hello.used) == 0)
 			return &s->talks[i];
-	fail("a hello that nobody said");
+	sim_fail("a hello that nobody said");
 	return NULL;
 }
 
@@ -302,8 +288,8 @@ static void server_news(struct scene *s, int version, struct tcp_conn *c, uint32
 			return;
 		}
 		if (t->accepted || t->name >= NAME_OTHER)
-			fail("connection %d reached v%d again, or should not", (int)(t - s->talks),
-			     version + 1);
+			sim_fail("connection %d reached v%d again, or should not",
+			         (int)(t - s->talks), version + 1);
 		t->accepted = true;
 		t->version = version;
 		t->server = c;
@@ -332,40 +318,25 @@ static void server_turn(struct scene *s, int version)
 
 /* ---- the run ----------------------------------------------------------------------------- */
 
-static void make_wire(struct world *w)
-{
-	struct wire *l = &w->wire;
-
-	l->loss_ppm = world_random(w, 3) * 15000;
-	l->double_ppm = world_chance(w, 300000) ? 20000 : 0;
-	l->reorder_ppm = world_chance(w, 400000) ? 50000 : 0;
-	l->reorder_us = 20000;
-	l->delay_min_us = world_random(w, 2000);
-	l->delay_max_us = l->delay_min_us + world_random(w, 3) * world_random(w, 5000);
-	l->hold_us = world_random(w, 3) * 1000;
-}
-
 static void make_host(struct host *h, struct world *w, const char *address, uint16_t port)
 {
-	struct host_config c = {.address = address,
-	                        .mtu = (uint16_t)(world_chance(w, 150000) ? 300 : 1500),
-	                        .rcvbuf = 16384u << world_random(w, 4),
-	                        .sndbuf = 4000u << world_random(w, 7),
-	                        .pool = 200000,
-	                        .listen_port = port};
+	static const struct host_odds odds = {150000, 16384, 4, 4000, 7};
+	struct host_config c = host_draw(w, &odds, address, port);
 
 	host_init(h, w, &c);
 }
 
 static void make_scene(struct scene *s, uint64_t seed)
 {
+	struct wire_odds wire = {0, 300000, 400000, 0, 5000};
 	struct world *w = &s->world;
 
 	memset(s, 0, sizeof(*s));
 	world_init(w, seed);
-	make_wire(w);
+	wire.loss_ppm = world_random(w, 3) * 15000;
+	world_draw_wire(w, &wire);
 	s->chaotic = world_chance(w, 400000);
-	weir_init(&s->weir, w, 1 + world_random(w, 3), true, weir_mode_of(mode));
+	weir_init(&s->weir, w, 1 + world_random(w, 3), true, weir_mode_of(sim_now.mode));
 	make_documents(s);
 	make_host(&s->client, w, "10.0.0.1", 0);
 	make_host(&s->server[0], w, "10.0.0.11", 80);
@@ -378,21 +349,16 @@ static void make_scene(struct scene *s, uint64_t seed)
 		plan(s, i);
 }
 
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static void step(struct scene *s)
 {
 	struct world *w = &s->world;
-	uint64_t t = least(least(world_next(w), weir_next(&s->weir)), host_next(&s->client));
+	uint64_t t =
+		sim_least(sim_least(world_next(w), weir_next(&s->weir)), host_next(&s->client));
 
-	t = least(t, least(host_next(&s->server[0]), host_next(&s->server[1])));
+	t = sim_least(t, sim_least(host_next(&s->server[0]), host_next(&s->server[1])));
 	if (w->now_us < s->planned_us) /* starts and resets are on no wheel */
-		t = least(t, w->now_us + 1000);
-	w->now_us = t > w->now_us ? t : w->now_us + 1;
-	world_deliver(w);
+		t = sim_least(t, w->now_us + 1000);
+	world_go_to(w, t);
 	weir_turn(&s->weir);
 	clients_turn(s);
 	server_turn(s, 0);
@@ -425,10 +391,10 @@ static void run_talks(struct scene *s)
 				start(s, i);
 			open |= t->start_us || t->client || (t->server && !t->reset_us);
 		}
-		for (uint32_t i = 0; i < s->weir.n && s->world.now_us >= change; i++)
-			worker_use(s->weir.w[i], s->weir.after.snap);
+		if (s->world.now_us >= change)
+			weir_change(&s->weir);
 		if (s->world.now_us > stop)
-			fail("connections are still open after an hour");
+			sim_fail("connections are still open after an hour");
 	}
 }
 
@@ -439,15 +405,13 @@ static void run_down(struct scene *s)
 	for (uint32_t i = 0; i < s->n; i++)
 		if (s->talks[i].server) /* the RST may have been lost */
 			let_go(&s->server[s->talks[i].version], &s->talks[i].server);
-
-	for (uint32_t i = 0; i < s->weir.n; i++) {
-		worker_use(s->weir.w[i], s->weir.after.snap);
+	weir_change(&s->weir);
+	for (uint32_t i = 0; i < s->weir.n; i++)
 		worker_drain(s->weir.w[i], true, s->world.now_us);
-	}
 	while (weir_counter(&s->weir, COUNT_TCP_CONNS) || weir_flows(&s->weir) || s->world.n_heap) {
 		step(s);
 		if (s->world.now_us > stop)
-			fail("connections of Weir are still there after two hours");
+			sim_fail("connections of Weir are still there after two hours");
 	}
 }
 
@@ -462,22 +426,22 @@ static void check(const struct scene *s)
 		if (t->reset_us)
 			continue;
 		if (t->down.heard != t->down.plan.len || !t->down.eof)
-			fail("connection %u: the client heard %zu of %zu bytes", i, t->down.heard,
-			     t->down.plan.len);
+			sim_fail("connection %u: the client heard %zu of %zu bytes", i,
+			         t->down.heard, t->down.plan.len);
 		if (t->name >= NAME_OTHER)
 			continue;
 		if (t->up.heard != t->up.plan.len || !t->up.eof)
-			fail("connection %u: v%d heard %zu of %zu bytes", i, t->version + 1,
-			     t->up.heard, t->up.plan.len);
+			sim_fail("connection %u: v%d heard %zu of %zu bytes", i, t->version + 1,
+			         t->up.heard, t->up.plan.len);
 	}
 	for (uint32_t i = 0; i < s->weir.n; i++)
 		for (uint32_t d = 0; d < s->weir.w[i]->stats.n_dests; d++)
 			counted += s->weir.w[i]->stats.dests[d].tx_bytes;
 	/* of splices packets are counted, those sent again included */
 	if (counted < bytes ||
-	    (!s->chaotic && weir_mode_of(mode) == WEIR_PROXY && counted != bytes))
-		fail("%llu bytes went to the servers, %llu are counted", (unsigned long long)bytes,
-		     (unsigned long long)counted);
+	    (!s->chaotic && weir_mode_of(sim_now.mode) == WEIR_PROXY && counted != bytes))
+		sim_fail("%llu bytes went to the servers, %llu are counted",
+		         (unsigned long long)bytes, (unsigned long long)counted);
 }
 
 static void finish(struct scene *s)
@@ -485,21 +449,21 @@ static void finish(struct scene *s)
 	const char *bad = weir_books(&s->weir);
 
 	if (bad)
-		fail("at the end: %s", bad);
+		sim_fail("at the end: %s", bad);
 	host_fini(&s->client);
 	host_fini(&s->server[0]);
 	host_fini(&s->server[1]);
 	world_fini(&s->world);
 	free(s->talks);
 	if (weir_fini(&s->weir))
-		fail("buffers leaked");
+		sim_fail("buffers leaked");
 }
 
 static void run_seed(uint64_t seed)
 {
 	static struct scene s;
 
-	seed_now = seed;
+	sim_now.seed = seed;
 	make_scene(&s, seed);
 	run_talks(&s);
 	check(&s);
@@ -513,7 +477,8 @@ int main(int argc, char **argv)
 	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
 	uint64_t count = argc > 3 ? strtoull(argv[3], NULL, 0) : 1;
 
-	mode = argc > 1 ? argv[1] : mode;
+	sim_now.program = "sim_tls";
+	sim_now.mode = argc > 1 ? argv[1] : "proxy";
 	for (uint64_t i = 0; i < count; i++)
 		run_seed(first + i);
 	printf("%llu seeds from %llu, %llu splices\n", (unsigned long long)count,

@@ -23,7 +23,6 @@
 #include "weir.h"
 
 #include <arpa/inet.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,59 +35,21 @@ struct scene {
 	struct clients clients;
 	struct server v1, v2;
 	struct apps_chaos chaos;
-	uint32_t clients_left;
 	bool chaotic;
 };
 
-static const char *mode = "proxy";
 static bool tunnels = true;
-static uint64_t seed_now;
 static uint64_t splices;
-
-static void fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(stderr, "sim_worker: seed %llu: ", (unsigned long long)seed_now);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fprintf(stderr, "\nreplay with: sim_worker %s %llu\n", mode, (unsigned long long)seed_now);
-	exit(1);
-}
 
 /* ---- the run ----------------------------------------------------------------------------- */
 
-static void make_wire(struct world *w)
-{
-	static const uint32_t loss[] = {0, 0, 10000, 50000, 20000};
-	struct wire *l = &w->wire;
-
-	l->loss_ppm = loss[world_random(w, 5)];
-	l->double_ppm = world_chance(w, 300000) ? 20000 : 0;
-	l->reorder_ppm = world_chance(w, 400000) ? 50000 : 0;
-	l->reorder_us = 20000;
-	l->damage_ppm = world_chance(w, 200000) ? 5000 : 0;
-	l->delay_min_us = world_random(w, 2000);
-	l->delay_max_us = l->delay_min_us + world_random(w, 3) * world_random(w, 5000);
-	l->hold_us = world_random(w, 3) * 1000;
-}
-
-static struct host_config host_config(struct world *w, const char *address, uint16_t port)
-{
-	return (struct host_config){.address = address,
-	                            .mtu = (uint16_t)(world_chance(w, 150000) ? 300 : 1500),
-	                            .rcvbuf = 1500u << world_random(w, 8),
-	                            .sndbuf = 4000u << world_random(w, 7),
-	                            .pool = 200000,
-	                            .listen_port = port};
-}
+static const struct host_odds hosts = {150000, 1500, 8, 4000, 7};
 
 static void make_clients(struct scene *s)
 {
 	struct world *w = &s->world;
 	struct clients *c = &s->clients;
-	struct host_config hc = host_config(w, "10.0.0.1", 0);
+	struct host_config hc = host_draw(w, &hosts, "10.0.0.1", 0);
 
 	host_init(&c->host, w, &hc);
 	c->n = 1 + world_random(w, CLIENTS_MAX);
@@ -111,19 +72,22 @@ static void make_clients(struct scene *s)
 
 static void make_scene(struct scene *s, uint64_t seed)
 {
+	static const uint32_t loss[] = {0, 0, 10000, 50000, 20000};
+	struct wire_odds wire = {0, 300000, 400000, 200000, 5000};
 	struct world *w = &s->world;
 	struct host_config c1, c2;
 
 	memset(s, 0, sizeof(*s));
 	world_init(w, seed);
-	make_wire(w);
+	wire.loss_ppm = loss[world_random(w, 5)];
+	world_draw_wire(w, &wire);
 	s->chaotic = world_chance(w, 300000);
 	if (s->chaotic)
 		s->chaos = (struct apps_chaos){30000, 30000, 50000, 100000, 0};
-	weir_init(&s->weir, w, 1 + world_random(w, 3), true, weir_mode_of(mode));
+	weir_init(&s->weir, w, 1 + world_random(w, 3), true, weir_mode_of(sim_now.mode));
 	make_clients(s);
-	c1 = host_config(w, "10.0.0.11", 80);
-	c2 = host_config(w, "10.0.0.12", 80);
+	c1 = host_draw(w, &hosts, "10.0.0.11", 80);
+	c2 = host_draw(w, &hosts, "10.0.0.12", 80);
 	host_init(&s->v1.host, w, &c1);
 	host_init(&s->v2.host, w, &c2);
 	s->v1.version = "v1";
@@ -131,44 +95,20 @@ static void make_scene(struct scene *s, uint64_t seed)
 	s->v1.chaos = s->v2.chaos = s->chaos;
 }
 
-static uint32_t clients_open(const struct scene *s)
-{
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < s->clients.n; i++)
-		n += s->clients.list[i].flow.conn != NULL;
-	return n;
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
 static void step(struct scene *s)
 {
 	struct world *w = &s->world;
 	uint64_t t = world_next(w);
 
-	t = least(t, weir_next(&s->weir));
-	t = least(t, host_next(&s->clients.host));
-	t = least(t, host_next(&s->v1.host));
-	t = least(t, host_next(&s->v2.host));
-	if (t != UINT64_MAX && t > w->now_us)
-		w->now_us = t;
-	else
-		w->now_us++;
-	world_deliver(w);
+	t = sim_least(t, weir_next(&s->weir));
+	t = sim_least(t, host_next(&s->clients.host));
+	t = sim_least(t, host_next(&s->v1.host));
+	t = sim_least(t, host_next(&s->v2.host));
+	world_go_to(w, t);
 	weir_turn(&s->weir);
 	clients_turn(&s->clients);
 	server_turn(&s->v1);
 	server_turn(&s->v2);
-}
-
-static void change_weights(struct scene *s)
-{
-	for (uint32_t i = 0; i < s->weir.n; i++)
-		worker_use(s->weir.w[i], s->weir.after.snap);
 }
 
 static uint32_t requests_done(const struct scene *s)
@@ -190,18 +130,18 @@ static void run_requests(struct scene *s)
 		total += s->clients.list[i].n;
 		client_start(&s->clients, i);
 	}
-	while (clients_open(s)) {
+	while (clients_connected(&s->clients)) {
 		step(s);
 		if (!changed && requests_done(s) >= total / 2) {
-			change_weights(s);
+			weir_change(&s->weir);
 			changed = true;
 		}
 		if (s->world.now_us > end)
-			fail("%u of %u requests answered after four hours", requests_done(s),
-			     total);
+			sim_fail("%u of %u requests answered after four hours", requests_done(s),
+			         total);
 	}
 	if (!changed)
-		change_weights(s);
+		weir_change(&s->weir);
 }
 
 /* Everything closes by itself: idle limits, TIME_WAIT. */
@@ -214,8 +154,8 @@ static void run_down(struct scene *s)
 	while (weir_counter(&s->weir, COUNT_TCP_CONNS) || weir_flows(&s->weir) || s->world.n_heap) {
 		step(s);
 		if (s->world.now_us > end)
-			fail("%llu connections are still there after two hours",
-			     (unsigned long long)weir_counter(&s->weir, COUNT_TCP_CONNS));
+			sim_fail("%llu connections are still there after two hours",
+			         (unsigned long long)weir_counter(&s->weir, COUNT_TCP_CONNS));
 	}
 }
 
@@ -224,35 +164,17 @@ static void run_down(struct scene *s)
 static void check_answers(const struct scene *s)
 {
 	if (s->clients.wrong)
-		fail("%llu wrong answers; first: %s", (unsigned long long)s->clients.wrong,
-		     s->clients.why);
+		sim_fail("%llu wrong answers; first: %s", (unsigned long long)s->clients.wrong,
+		         s->clients.why);
 	if (s->v1.bad + s->v2.bad)
-		fail("%llu request bodies arrived damaged",
-		     (unsigned long long)(s->v1.bad + s->v2.bad));
+		sim_fail("%llu request bodies arrived damaged",
+		         (unsigned long long)(s->v1.bad + s->v2.bad));
 	for (uint32_t i = 0; i < s->clients.n && !s->chaotic; i++) {
 		const struct client *c = &s->clients.list[i];
 
 		if (c->failed || c->errors || c->done != c->n)
-			fail("client %u: %u of %u answered, %llu errors", i, c->done, c->n,
-			     (unsigned long long)c->errors);
-	}
-}
-
-static uint64_t picks(const struct weir *x, uint32_t worker, uint32_t generation, uint32_t dest)
-{
-	return x->w[worker]->stats.dests[generation * 2 + dest].picks;
-}
-
-/* Of n picks by one worker, v2 has its share to within one. */
-static void check_split(const struct weir *x, uint32_t generation, uint32_t tenths)
-{
-	for (uint32_t i = 0; i < x->n; i++) {
-		uint64_t a = picks(x, i, generation, 0), b = picks(x, i, generation, 1);
-		int64_t off = (int64_t)(b * 10) - (int64_t)((a + b) * tenths);
-
-		if (off > 10 || off < -10)
-			fail("worker %u split %llu : %llu where v2 should have %u of 10", i,
-			     (unsigned long long)a, (unsigned long long)b, tenths);
+			sim_fail("client %u: %u of %u answered, %llu errors", i, c->done, c->n,
+			         (unsigned long long)c->errors);
 	}
 }
 
@@ -266,7 +188,7 @@ static void finish(struct scene *s)
 	world_fini(&s->world);
 	leaked = weir_fini(&s->weir);
 	if (leaked)
-		fail("%u buffers leaked", leaked);
+		sim_fail("%u buffers leaked", leaked);
 }
 
 static void describe(const struct scene *s)
@@ -274,7 +196,7 @@ static void describe(const struct scene *s)
 	printf("seed %llu: %u workers, %u clients, %u requests, loss %u ppm, %s; "
 	       "%llu frames, %llu retransmissions, %llu copies, %llu retries, %llu splices of "
 	       "%llu bytes, %llu tunnels, %.1f s simulated\n",
-	       (unsigned long long)seed_now, s->weir.n, s->clients.n, requests_done(s),
+	       (unsigned long long)sim_now.seed, s->weir.n, s->clients.n, requests_done(s),
 	       s->world.wire.loss_ppm, s->chaotic ? "chaotic servers" : "orderly servers",
 	       (unsigned long long)s->world.frames,
 	       (unsigned long long)weir_counter(&s->weir, COUNT_TCP_RETRANSMITS),
@@ -289,18 +211,18 @@ static void describe(const struct scene *s)
 static void run_seed(uint64_t seed, bool talk)
 {
 	static struct scene s;
-	const char *bad;
+	const char *wrong;
 
-	seed_now = seed;
+	sim_now.seed = seed;
 	make_scene(&s, seed);
 	run_requests(&s);
 	check_answers(&s);
 	run_down(&s);
-	check_split(&s.weir, 1, 1);
-	check_split(&s.weir, 2, 3);
-	bad = weir_books(&s.weir);
-	if (bad)
-		fail("at the end: %s", bad);
+	wrong = weir_split(&s.weir);
+	if (!wrong)
+		wrong = weir_books(&s.weir);
+	if (wrong)
+		sim_fail("at the end: %s", wrong);
 	splices += weir_counter(&s.weir, COUNT_SPLICES_BEGUN);
 	if (talk)
 		describe(&s);
@@ -312,7 +234,8 @@ int main(int argc, char **argv)
 	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 0) : 1;
 	uint64_t count = argc > 3 ? strtoull(argv[3], NULL, 0) : 1;
 
-	mode = argc > 1 ? argv[1] : mode;
+	sim_now.program = "sim_worker";
+	sim_now.mode = argc > 1 ? argv[1] : "proxy";
 	tunnels = argc <= 4;
 	for (uint64_t i = 0; i < count; i++)
 		run_seed(first + i, argc <= 3);

@@ -281,6 +281,38 @@ const char *weir_books(const struct weir *x)
 	return gauges(x);
 }
 
+void weir_change(struct weir *x)
+{
+	for (uint32_t i = 0; i < x->n; i++)
+		worker_use(x->w[i], x->after.snap);
+}
+
+static const char *split_by(const struct worker *w, const struct routing *r)
+{
+	uint64_t v1 = w->stats.dests[r->dests[0].stats.index].picks;
+	uint64_t v2 = w->stats.dests[r->dests[1].stats.index].picks;
+	int64_t off = (int64_t)(v2 * 10) - (int64_t)((v1 + v2) * r->dests[1].weight);
+	static char wrong[128];
+
+	if (off <= 10 && off >= -10)
+		return NULL;
+	snprintf(wrong, sizeof(wrong), "worker %u split %llu : %llu where v2 should have %u of 10",
+	         w->id, (unsigned long long)v1, (unsigned long long)v2, r->dests[1].weight);
+	return wrong;
+}
+
+const char *weir_split(const struct weir *x)
+{
+	const char *wrong = NULL;
+
+	for (uint32_t i = 0; i < x->n && !wrong; i++) {
+		wrong = split_by(x->w[i], &x->before);
+		if (!wrong)
+			wrong = split_by(x->w[i], &x->after);
+	}
+	return wrong;
+}
+
 uint32_t weir_fini(struct weir *x)
 {
 	for (uint32_t i = 0; i < x->n; i++) {

@@ -61,6 +61,10 @@ void weir_init(struct weir *x, struct world *w, uint32_t workers, bool vary, enu
 /** Let every worker do its turn, and put what it sends onto the wire. */
 void weir_turn(struct weir *x);
 uint64_t weir_next(const struct weir *x);
+/** All workers go by the other set of weights from now on. */
+void weir_change(struct weir *x);
+/** Was the route split exactly? Of n picks by one worker, v2 has its share to within one. NULL or what is wrong. */
+const char *weir_split(const struct weir *x);
 /** Sum over the workers. */
 uint64_t weir_counter(const struct weir *x, enum counter c);
 /** Flows of all workers, those included whose ports rest. */

@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,20 @@ uint32_t world_random(struct world *w, uint32_t below)
 bool world_chance(struct world *w, uint32_t ppm)
 {
 	return ppm && world_random(w, 1000000) < ppm;
+}
+
+void world_draw_wire(struct world *w, const struct wire_odds *odds)
+{
+	struct wire *l = &w->wire;
+
+	l->loss_ppm = odds->loss_ppm;
+	l->double_ppm = world_chance(w, odds->double_ppm) ? 20000 : 0;
+	l->reorder_ppm = world_chance(w, odds->reorder_ppm) ? 50000 : 0;
+	l->reorder_us = 20000;
+	l->damage_ppm = world_chance(w, odds->damage_ppm) ? 5000 : 0;
+	l->delay_min_us = world_random(w, 2000);
+	l->delay_max_us = l->delay_min_us + world_random(w, 3) * world_random(w, odds->jitter_us);
+	l->hold_us = world_random(w, 3) * 1000;
 }
 
 struct nic *world_nic(struct world *w, void (*receive)(void *, const uint8_t *, uint16_t),
@@ -208,6 +223,12 @@ void world_deliver(struct world *w)
 	}
 }
 
+void world_go_to(struct world *w, uint64_t at_us)
+{
+	w->now_us = at_us != UINT64_MAX && at_us > w->now_us ? at_us : w->now_us + 1;
+	world_deliver(w);
+}
+
 void world_fini(struct world *w)
 {
 	while (w->n_heap) {
@@ -335,4 +356,33 @@ uint64_t host_next(const struct host *h)
 	uint64_t t = timer_next(&h->wheel), n = net_next(h->net);
 
 	return t < n ? t : n;
+}
+
+struct host_config host_draw(struct world *w, const struct host_odds *odds, const char *address,
+                             uint16_t listen_port)
+{
+	struct host_config c = {.address = address, .pool = 200000, .listen_port = listen_port};
+
+	c.mtu = world_chance(w, odds->small_ppm) ? 300 : 1500;
+	c.rcvbuf = odds->rcvbuf << world_random(w, odds->rcvbuf_sizes);
+	c.sndbuf = odds->sndbuf << world_random(w, odds->sndbuf_sizes);
+	return c;
+}
+
+/* ---- simulations ------------------------------------------------------------------------- */
+
+struct sim_now sim_now;
+
+void sim_fail(const char *fmt, ...)
+{
+	unsigned long long seed = sim_now.seed;
+	va_list ap;
+
+	fprintf(stderr, "%s: seed %llu: ", sim_now.program, seed);
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nreplay with: %s %s%s%llu\n", sim_now.program,
+	        sim_now.mode ? sim_now.mode : "", sim_now.mode ? " " : "", seed);
+	exit(1);
 }

@@ -35,6 +35,13 @@ struct nic {
 	void *arg;
 };
 
+/* What may be wrong with a wire; world_draw_wire() draws what is. */
+struct wire_odds {
+	uint32_t loss_ppm;                            /* of frames */
+	uint32_t double_ppm, reorder_ppm, damage_ppm; /* of wires that do so at all */
+	uint32_t jitter_us;                           /* up to twice that */
+};
+
 #define WORLD_NICS_MAX 8
 
 struct world {
@@ -54,6 +61,7 @@ void world_init(struct world *w, uint64_t seed);
 void world_fini(struct world *w);
 uint32_t world_random(struct world *w, uint32_t below);
 bool world_chance(struct world *w, uint32_t ppm);
+void world_draw_wire(struct world *w, const struct wire_odds *odds);
 
 /** Add a device; its MAC address is 02:00:00:00:00:n. */
 struct nic *world_nic(struct world *w, void (*receive)(void *, const uint8_t *, uint16_t),
@@ -67,6 +75,9 @@ uint64_t world_next(const struct world *w);
 
 /** Deliver and release everything that is due at w->now_us. */
 void world_deliver(struct world *w);
+
+/** Go on to a time, at least by a microsecond and by no more when it is UINT64_MAX, and deliver. */
+void world_go_to(struct world *w, uint64_t at_us);
 
 /* An ordinary host: layer 3, TCP and a wheel; the application on top is the simulation's. */
 struct host {
@@ -92,12 +103,36 @@ struct host_config {
 	uint16_t listen_port; /* host order; 0: none */
 };
 
+/* How hosts differ: a small MTU, buffers of a size that is doubled up to so many times. */
+struct host_odds {
+	uint32_t small_ppm;
+	uint32_t rcvbuf, rcvbuf_sizes;
+	uint32_t sndbuf, sndbuf_sizes;
+};
+
 void host_init(struct host *h, struct world *w, const struct host_config *c);
+/** A host drawn from the world's seed. */
+struct host_config host_draw(struct world *w, const struct host_odds *odds, const char *address,
+                             uint16_t listen_port);
 void host_fini(struct host *h);
 /** Timers; the caller then takes news with tcp_next_ready() and calls host_flush(). */
 void host_turn(struct host *h);
 void host_flush(struct host *h);
 uint64_t host_next(const struct host *h);
+
+/**
+ * A simulation has failed: say how, and how it is replayed, and end the program. sim_now is set by its main().
+ */
+extern struct sim_now {
+	const char *program, *mode; /* mode: argument before the seed, or NULL */
+	uint64_t seed;
+} sim_now;
+void sim_fail(const char *fmt, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+static inline uint64_t sim_least(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
 
 /** Address and port in network order of a text address. */
 struct ip_addr sim_addr(const char *text);
