@@ -24,7 +24,8 @@
  * Equal when case is ignored? For bytes of a field, and a lower-case constant: or 0x20 maps no other
  * byte but control characters onto a letter, a digit or "-".
  */
-static inline bool name_is(const char *name, const char *lower, size_t n)
+static inline __attribute__((always_inline)) bool name_is(const char *name, const char *lower,
+                                                          size_t n)
 {
 	const uint64_t fold = 0x2020202020202020ull;
 	uint64_t a, b;

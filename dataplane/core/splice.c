@@ -10,10 +10,9 @@
 #define SLIDE     0x20000000 /* how much of that is behind us before the rest comes into view */
 #define BEYOND_MAX \
 	65535 /* bytes beyond the window told that are still passed on: probes of a closed window */
-#define CLOCK_STEP \
-	10 /* of a time stamp: more is believed only under a right checksum */
-#define HOLD_US   1000000 /* time for a tunnel to become quiet */
-#define UNITS_MIN 16 /* a window of the sink has at least so many units of the source's scale */
+#define CLOCK_STEP 10      /* of a time stamp: more is believed only under a right checksum */
+#define HOLD_US    1000000 /* time for a tunnel to become quiet */
+#define UNITS_MIN  16 /* a window of the sink has at least so many units of the source's scale */
 
 static bool after(uint32_t a, uint32_t b)
 {
@@ -174,8 +173,10 @@ static uint16_t window_for_source(struct worker *w, struct splice *sp)
 	uint16_t wnd = field(sink->snd_wnd < most ? sink->snd_wnd : most, source->rcv_ws);
 
 	edge = source->rcv_nxt + ((uint32_t)wnd << source->rcv_ws);
-	edge = later(source->rcv_nxt, offload_edge(&w->offload, sp->flow, edge));
-	wnd = field(edge - source->rcv_nxt, source->rcv_ws);
+	if (sp->flow->offload) {
+		edge = later(source->rcv_nxt, offload_edge(&w->offload, sp->flow, edge));
+		wnd = field(edge - source->rcv_nxt, source->rcv_ws);
+	}
 	source->rcv_adv =
 		later(source->rcv_adv, source->rcv_nxt + ((uint32_t)wnd << source->rcv_ws));
 	return wnd;
@@ -448,8 +449,8 @@ static void note_sent(struct worker *w, struct splice *sp, uint32_t end)
 static void offer(struct worker *w, struct splice *sp, enum flow_side_id from, uint32_t was,
                   const struct pkt *p)
 {
-	if (from != sp->source || from != FLOW_SERVER || sp->stopping ||
-	    !offload_crossed(&w->offload, was, sp->flow->side[from].bytes))
+	if (!offload_crossed(&w->offload, was, sp->flow->side[from].bytes) || from != sp->source ||
+	    from != FLOW_SERVER || sp->stopping)
 		return;
 	offload_see(&w->offload, sp->flow, from, p);
 	sp->dark |= offload_has(&w->offload, sp->flow, from);
@@ -697,10 +698,10 @@ static bool is_next(const struct splice *sp, enum flow_side_id from, const struc
 {
 	const struct tcp_frozen *seen = &sp->seen[from];
 
-	return from == sp->source && g->seq == sp->next && g->len && !after(g->end, bound(sp)) &&
-	       (g->flags & ~TCP_FLAG_PSH) == TCP_FLAG_ACK && g->ack == seen->snd_nxt &&
-	       (uint32_t)g->wnd << seen->snd_ws == seen->snd_wnd && !g->n_edges &&
-	       (!g->ts_at || g->tsval - seen->ts_recent <= CLOCK_STEP);
+	return from == sp->source && g->seq == sp->next && g->len && !sp->stopping &&
+	       !after(g->end, sp->limit) && (g->flags & ~TCP_FLAG_PSH) == TCP_FLAG_ACK &&
+	       g->ack == seen->snd_nxt && (uint32_t)g->wnd << seen->snd_ws == seen->snd_wnd &&
+	       !g->n_edges && (!g->ts_at || g->tsval - seen->ts_recent <= CLOCK_STEP);
 }
 
 static enum drop body_segment(struct worker *w, struct splice *sp, enum flow_side_id from,
