@@ -410,7 +410,7 @@ static void judge(struct clients *all, struct client *c, const struct plan *p, c
 	struct bytes want = {0};
 	struct str ver = field(h, "x-ver");
 
-	if (h->status >= 500) {
+	if (h->status >= 500 || h->status == 408) { /* 408: the client itself was too slow */
 		c->errors++;
 		return;
 	}
