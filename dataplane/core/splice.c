@@ -1,49 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "splice.h"
+/* What bodies (splice_body.c) and tunnels (splice_tunnel.c) have in common. */
+#include "splice_state.h"
 
-#include "csum.h"
-#include "wire.h"
-#include "worker_state.h"
-
-#define HELD_MAX  64         /* segments held for a splice; more are sent again by the peer */
-#define LIMIT_MAX 0x40000000 /* bytes of a body that sequence numbers are compared over at once */
-#define SLIDE     0x20000000 /* how much of that is behind us before the rest comes into view */
-#define BEYOND_MAX \
-	65535 /* bytes beyond the window told that are still passed on: probes of a closed window */
-#define CLOCK_STEP 10      /* of a time stamp: more is believed only under a right checksum */
-#define HOLD_US    1000000 /* time for a tunnel to become quiet */
-#define UNITS_MIN  16 /* a window of the sink has at least so many units of the source's scale */
-
-static bool after(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) > 0;
-}
-
-static uint32_t later(uint32_t a, uint32_t b)
-{
-	return after(a, b) ? a : b;
-}
-
-static enum drop drop(struct pkt *p, enum drop end)
-{
-	buf_free(p->buf);
-	return end;
-}
-
-static struct splice *of_flow(const struct worker *w, const struct flow *f)
-{
-	return slab_at(&w->splice_slab, f->splice - 1);
-}
-
-static struct splice *of_session(const struct worker *w, const struct session *s)
-{
-	return slab_at(&w->splice_slab, s->splice - 1);
-}
-
-static struct tcp_conn *conn_of(const struct session *s, enum flow_side_id side)
-{
-	return side == FLOW_CLIENT ? s->conn : s->up->conn;
-}
+#define UNITS_MIN 16 /* a window of the sink has at least so many units of the source's scale */
 
 /* ---- begin --------------------------------------------------------------------------------- */
 
@@ -95,7 +54,7 @@ static void work_out(struct splice *sp, enum flow_side_id from)
 	sp->way[from].tsecr_add = b->ts_recent - a->ts_sent;
 }
 
-static struct splice *begin(struct worker *w, struct session *s)
+struct splice *splice_begin(struct worker *w, struct session *s)
 {
 	struct splice *sp = NULL;
 
@@ -112,7 +71,7 @@ static struct splice *begin(struct worker *w, struct session *s)
 	}
 	sp->flow->splice = slab_index(&w->splice_slab, sp) + 1;
 	for (int side = 0; side < 2; side++)
-		tcp_freeze(w->tcp, conn_of(s, side), &sp->seen[side]);
+		tcp_freeze(w->tcp, splice_conn(s, side), &sp->seen[side]);
 	for (int side = 0; side < 2; side++) {
 		work_out(sp, side);
 		sp->flow->side[!side].seq_add = sp->way[side].seq_add;
@@ -123,194 +82,15 @@ static struct splice *begin(struct worker *w, struct session *s)
 	return sp;
 }
 
-/* ---- windows ------------------------------------------------------------------------------- */
-
-static uint16_t field(uint32_t bytes, uint8_t scale)
-{
-	bytes >>= scale;
-	return (uint16_t)(bytes > UINT16_MAX ? UINT16_MAX : bytes);
-}
-
-/* How far the source may have been passed on: by a device, what it was told, and a probe of a closed window. */
-static uint32_t passed(const struct splice *sp)
-{
-	uint32_t told = sp->seen[sp->source].rcv_adv + 1;
-
-	if (!sp->dark)
-		return sp->next;
-	return later(sp->next, after(told, sp->limit) ? sp->limit : told);
-}
-
-/* How far it has been passed on for certain: as the source has shown, or the sink has acknowledged. */
-static uint32_t reached(const struct splice *sp)
-{
-	return later(sp->next, sp->seen[sp->source].rcv_nxt);
-}
-
-/* It ends, and where is not known, or known from the sink alone. */
-static bool is_blind(const struct splice *sp)
-{
-	return sp->stopping && sp->dark && (!sp->known || reached(sp) != sp->next);
-}
-
-/* The last of the source's bytes that may be passed on. */
-static uint32_t bound(const struct splice *sp)
-{
-	if (!sp->stopping)
-		return sp->limit;
-	return is_blind(sp) ? passed(sp) : sp->next;
-}
-
-/*
- * What the source is told: the sink's window, but beyond the end of the body no more than we would keep
- * ourselves, for what it sends there comes to us; and not up to that end while a device passes on.
- */
-static uint16_t window_for_source(struct worker *w, struct splice *sp)
-{
-	struct tcp_frozen *source = &sp->seen[sp->source];
-	const struct tcp_frozen *sink = &sp->seen[!sp->source];
-	uint32_t most = bound(sp) - source->rcv_nxt + tcp_recv_room(w->tcp), edge;
-	uint16_t wnd = field(sink->snd_wnd < most ? sink->snd_wnd : most, source->rcv_ws);
-
-	edge = source->rcv_nxt + ((uint32_t)wnd << source->rcv_ws);
-	if (sp->flow->offload) {
-		edge = later(source->rcv_nxt, offload_edge(&w->offload, sp->flow, edge));
-		wnd = field(edge - source->rcv_nxt, source->rcv_ws);
-	}
-	source->rcv_adv =
-		later(source->rcv_adv, source->rcv_nxt + ((uint32_t)wnd << source->rcv_ws));
-	return wnd;
-}
-
-/* The source hears by a segment of ours of a window that is larger. */
-static void open_window(struct worker *w, struct splice *sp)
-{
-	struct tcp_frozen *source = &sp->seen[sp->source];
-	uint32_t told = source->rcv_adv;
-
-	window_for_source(w, sp);
-	if (source->rcv_adv != told)
-		tcp_frozen_ack(w->tcp, conn_of(sp->session, sp->source), source);
-}
-
-/* What the sink is told: the window that we offered it, for what it sends is held here. */
-static uint16_t window_for_sink(const struct splice *sp)
-{
-	const struct tcp_frozen *sink = &sp->seen[!sp->source];
-
-	return field(sink->rcv_adv - sink->rcv_nxt, sink->rcv_ws);
-}
-
-static bool fits(struct worker *w, struct tcp_conn *from, struct tcp_conn *to)
+bool splice_fits(struct worker *w, struct tcp_conn *from, struct tcp_conn *to)
 {
 	return tcp_splice_fits(w->tcp, from, to) &&
 	       tcp_send_window_max(to) >> tcp_recv_scale(from) >= UNITS_MIN;
 }
 
-/* ---- bodies: begin ------------------------------------------------------------------------- */
+/* ---- end ------------------------------------------------------------------------------------ */
 
-/* Is the rest of the body, beyond what its sender may send anyway, long enough? */
-static bool is_worth_it(const struct worker *w, const struct tcp_conn *from,
-                        const struct http1_body *body)
-{
-	uint64_t least = w->node->splice_bytes;
-
-	if (!w->splice_slab.total || least == NODE_SPLICE_NEVER ||
-	    body->framing != HTTP1_BODY_LENGTH || !body->left)
-		return false;
-	return !least || body->left > tcp_recv_offered(from) + least;
-}
-
-static bool is_idle(const struct tcp_conn *c)
-{
-	return !tcp_recv_queue(c)->first && !tcp_eof(c);
-}
-
-static void put_limit(struct splice *sp, uint64_t left)
-{
-	uint32_t part = left < LIMIT_MAX ? (uint32_t)left : LIMIT_MAX;
-
-	sp->limit = sp->start + part;
-	sp->beyond = left - part;
-}
-
-static void begin_body(struct worker *w, struct session *s, struct splice *sp,
-                       enum flow_side_id source, struct http1_body *body)
-{
-	sp->session = s;
-	sp->source = (uint8_t)source;
-	sp->body = body;
-	sp->start = sp->next = sp->seen[source].rcv_nxt;
-	sp->held_end = sp->seen[!source].rcv_nxt;
-	put_limit(sp, body->left);
-	s->splice = slab_index(&w->splice_slab, sp) + 1;
-	s->activity_us = w->now_us;
-	open_window(w, sp);
-}
-
-bool splice_body(struct worker *w, struct session *s, enum flow_side_id source,
-                 struct http1_body *body)
-{
-	struct tcp_conn *from = conn_of(s, source), *to = conn_of(s, !source);
-	bool held = tcp_window_is_held(from);
-	struct splice *sp;
-
-	if (!held && !is_worth_it(w, from, body))
-		return false;
-	if (!is_idle(to) || !fits(w, from, to)) {
-		tcp_window_free(w->tcp, from);
-		return false;
-	}
-	if (!tcp_splice_quiet(from, to) || tcp_recv_offered(from) > tcp_send_window(to)) {
-		tcp_window_hold(from);
-		return false;
-	}
-	sp = begin(w, s);
-	if (!sp) {
-		tcp_window_free(w->tcp, from);
-		return false;
-	}
-	begin_body(w, s, sp, source, body);
-	return true;
-}
-
-/* ---- bodies: end --------------------------------------------------------------------------- */
-
-/* Bytes that the sink has acknowledged are the body's no more. */
-static void account(struct worker *w, struct splice *sp)
-{
-	uint32_t n = sp->seen[sp->source].rcv_nxt - sp->start;
-	struct dest_stats *d = worker_dest_stats(w, sp->session->x->dest_slot);
-
-	if (sp->source == FLOW_SERVER)
-		d->rx_bytes += n;
-	else
-		d->tx_bytes += n;
-	sp->body->left -= n;
-	sp->start += n;
-	put_limit(sp, sp->body->left);
-}
-
-/* Segments that were held come to TCP as if they had just arrived. */
-static void give_held(struct worker *w, const struct tcp_peer *peer, struct bufq *held)
-{
-	struct buf *b;
-
-	while ((b = bufq_pop(held))) {
-		struct pkt p = {.buf = b,
-		                .kind = PKT_TCP,
-		                .src = peer->remote,
-		                .dst = peer->local,
-		                .sport = peer->rport,
-		                .dport = peer->lport,
-		                .l4 = b->data,
-		                .l4_len = b->len};
-
-		tcp_input(w->tcp, &p, w->now_us); /* its end was counted when it was held */
-	}
-}
-
-static void release(struct worker *w, struct splice *sp)
+void splice_free(struct worker *w, struct splice *sp)
 {
 	struct flow *f = sp->flow;
 
@@ -323,561 +103,27 @@ static void release(struct worker *w, struct splice *sp)
 	slab_put(&w->splice_slab, sp);
 }
 
-/* Its flow is ours, now; false: the device's as yet, and splice_freed() will be called. */
-static bool take_back(struct worker *w, struct splice *sp)
-{
-	return offload_end(&w->offload, sp->flow, OFFLOAD_WHY_LIMIT);
-}
-
-/*
- * The connections are TCP's again while a device may still pass on what the source sends. So that one is reset, and the
- * flow rests, as that of a closed tunnel does, until it is ours; what comes for it is TCP's. The sink's connection may
- * go on, when it has got all it waited for, but is no splice meanwhile.
- */
-static void rest(struct worker *w, struct splice *sp)
-{
-	tcp_abort(w->tcp, conn_of(sp->session, sp->source));
-	sp->session = NULL;
-	sp->tunnel_next = NULL;
-	sp->tunnel_prev = NULL;
-	sp->over = true;
-	l4_rest(w, sp->flow);
-}
-
-static void leave(struct worker *w, struct splice *sp)
-{
-	struct flow *f = sp->flow;
-
-	if (!take_back(w, sp)) {
-		rest(w, sp);
-		return;
-	}
-	release(w, sp);
-	l4_end(w, f);
-}
-
-/* Both connections go on, the source's from what the sink has acknowledged, unless it has to rest(). */
-static void come_back(struct worker *w, struct splice *sp)
-{
-	struct session *s = sp->session;
-	struct tcp_frozen *sink = &sp->seen[!sp->source];
-	struct bufq held[2] = {sp->held[0], sp->held[1]};
-
-	account(w, sp);
-	sink->snd_nxt = reached(sp) + sp->way[sp->source].seq_add;
-	s->splice = 0;
-	if (sp->dark) /* a device passed on the source's windows */
-		tcp_frozen_ack(w->tcp, conn_of(s, !sp->source), sink);
-	for (int side = 0; side < 2; side++)
-		tcp_thaw(w->tcp, conn_of(s, side), &sp->seen[side]);
-	memset(sp->held, 0, sizeof(sp->held));
-	leave(w, sp);
-	worker_count(w, COUNT_SPLICES_ENDED);
-	for (int side = 0; side < 2; side++)
-		give_held(w, tcp_peer(conn_of(s, side)), &held[side]);
-}
-
-void splice_cut(struct worker *w, struct session *s)
-{
-	if (s->splice)
-		come_back(w, of_session(w, s));
-}
-
-void splice_fini(struct worker *w, struct session *s)
-{
-	if (s->splice)
-		release(w, of_session(w, s));
-}
-
-/* Has the sink acknowledged all that will be passed on? */
-static bool is_acked(const struct splice *sp)
-{
-	return sp->seen[sp->source].rcv_nxt == bound(sp);
-}
-
-/* And has the source sent it? While a device passes on, the sink may say what it wants. */
-static bool is_over(const struct splice *sp)
-{
-	return is_acked(sp) && reached(sp) == sp->next;
-}
-
-/*
- * ---- bodies: a device -------------------------------------------------------------------------
- *
- * What a device passes on is not seen: `next` is then what segments of the source have shown since, and any
- * acknowledgement up to the edge that the source was told may be true. The edge stays below the limit while a rule may
- * be there (offload_edge()), so the end of the body itself does not pass unseen, and a body that runs to its end
- * needs nothing else.
- *
- * A splice that has to stop before waits for the device to let go, and then asks the source how far it has got: a
- * segment in front of what it expects is answered by an ACK with its SND.NXT (RFC 9293 section 3.10.7.4, as for
- * keep-alive, section 3.8.4). It is asked again whenever a segment that is held is sent again, so there is no timer.
- * An answer that was older than it seemed costs time, not bytes: the sink acknowledges more, and it is asked again.
- *
- * A sink that acknowledges what was never sent harms itself alone: the splice does not end before the source has shown
- * all of that, so no connection to an endpoint goes back to its pool with a number that is ahead of it.
- *
- * The source's window field passes as it is, whatever its scale. That only says how much the sink may send
- * meanwhile, and it is held here or sent again; the sink is told our window when the splice is over.
- *
- * SACK: the source has nothing to acknowledge selectively, for all that was sent to it was acknowledged before the
- * splice began, and nothing is passed to it since. A copy of its request that was late may make it say D-SACK, whose
- * edges the device does not change; SACK is only advice (RFC 2018 section 8), so the worst is one loss that is
- * found out by a timer.
- */
-
-/* Bytes up to there have been passed on, by whomever. */
-static void count_passed(struct worker *w, const struct splice *sp, uint32_t end)
-{
-	uint32_t before = reached(sp);
-
-	if (after(end, before))
-		w->stats.counters[COUNT_SPLICE_BYTES] += end - before;
-}
-
-/* The source has shown that it has sent so much. */
-static void note_sent(struct worker *w, struct splice *sp, uint32_t end)
-{
-	count_passed(w, sp, end);
-	if (!after(end, sp->next))
-		return;
-	sp->next = end;
-	sp->session->activity_us = w->now_us;
-}
-
-/* May it pass on this direction? It is told of segments that were passed on, as they came. */
-static void offer(struct worker *w, struct splice *sp, enum flow_side_id from, uint32_t was,
-                  const struct pkt *p)
-{
-	if (!offload_crossed(&w->offload, was, sp->flow->side[from].bytes) || from != sp->source ||
-	    from != FLOW_SERVER || sp->stopping)
-		return;
-	offload_see(&w->offload, sp->flow, from, p);
-	sp->dark |= offload_has(&w->offload, sp->flow, from);
-}
-
-static void ask_source(struct worker *w, struct splice *sp)
-{
-	struct tcp_frozen f = sp->seen[sp->source];
-
-	f.snd_nxt--;
-	sp->asked = true;
-	tcp_frozen_ack(w->tcp, conn_of(sp->session, sp->source), &f);
-}
-
-/* A FIN is behind the last byte, and so is a bare ACK that was asked for. */
-static void learn(struct worker *w, struct splice *sp, const struct splice_seg *g)
-{
-	if (!sp->dark || !(g->flags & TCP_FLAG_FIN || (sp->asked && !g->len)))
-		return;
-	note_sent(w, sp, after(g->end, sp->limit) ? sp->limit : g->end);
-	sp->known = true;
-}
-
-/* Something waits for the end of the splice: does it come now? */
-static void end_if_over(struct worker *w, struct splice *sp)
-{
-	if (is_over(sp))
-		come_back(w, sp);
-	else if (is_blind(sp))
-		ask_source(w, sp);
-}
-
-void splice_freed(void *worker, struct flow *f)
-{
-	struct worker *w = worker;
-	struct splice *sp;
-
-	if (!(f->flags & FLOW_F_SPLICE))
-		return;
-	sp = of_flow(w, f);
-	if (!sp->session)
-		return;
-	if (!sp->stopping)
-		open_window(w, sp); /* it may have been kept below the limit */
-	else
-		end_if_over(w, sp);
-}
-
-/* ---- bodies: segments ---------------------------------------------------------------------- */
-
-/* Keep a segment for TCP, until the splice ends: which it does as soon as it can. */
-static enum drop hold(struct worker *w, struct splice *sp, enum flow_side_id from, struct pkt *p)
-{
-	enum drop end = DROP_SPLICE_HELD;
-
-	sp->stopping = true;
-	if (sp->held[0].n + sp->held[1].n < HELD_MAX) {
-		p->buf->flags |= BUF_L4_CSUM_OK;
-		bufq_push(&sp->held[from], p->buf);
-	} else {
-		end = drop(p, DROP_TCP_RCV_LIMIT);
-	}
-	if (take_back(w, sp))
-		end_if_over(w, sp);
-	return end;
-}
-
-/* RFC 5961: say where we are, to one who may be somebody else. */
-static enum drop challenge(struct worker *w, struct splice *sp, enum flow_side_id from,
-                           struct pkt *p)
-{
-	struct tcp_frozen f = sp->seen[from];
-
-	if (from != sp->source)
-		f.snd_nxt = reached(sp) + sp->way[sp->source].seq_add;
-	tcp_frozen_challenge(w->tcp, conn_of(sp->session, from), &f);
-	return drop(p, DROP_TCP_CHALLENGE);
-}
-
-/*
- * RFC 5961 section 3.2: exact or nothing. The source's is where it was acknowledged, or behind all that
- * it sent; the sink's is behind what is held. TCP then decides as it does without a splice.
- */
-static enum drop on_reset(struct worker *w, struct splice *sp, enum flow_side_id from,
-                          const struct splice_seg *g, struct pkt *p)
-{
-	const struct tcp_frozen *seen = &sp->seen[from];
-	uint32_t newest = from == sp->source ? sp->next : sp->held_end;
-	struct tcp_conn *c = conn_of(sp->session, from);
-
-	if (g->seq != seen->rcv_nxt && g->seq != newest) {
-		if (after(seen->rcv_nxt, g->seq) || after(g->seq, later(newest, seen->rcv_adv)))
-			return drop(p, DROP_TCP_WINDOW);
-		return challenge(w, sp, from, p);
-	}
-	come_back(w, sp);
-	tcp_expect(c, g->seq);
-	return tcp_input_burst(w->tcp, p, w->now_us);
-}
-
-/* Keep the first bytes only, in every header that says how long the segment is. */
-static void cut(struct pkt *p, struct splice_seg *g, uint16_t keep)
-{
-	uint16_t gone = (uint16_t)(g->len - keep);
-	uint8_t *l3 = p->l4 - (p->l4 - p->l3);
-
-	splice_shorten(p->l4, g, keep);
-	p->l4_len = (uint16_t)(p->l4_len - gone);
-	p->buf->len = p->l4_len;
-	if (ip_is_v4(&p->dst)) /* forward.c makes the header's sum anew */
-		wire_put16(l3 + IP4_TOTAL, (uint16_t)(wire_get16(l3 + IP4_TOTAL) - gone));
-	else
-		wire_put16(l3 + IP6_PAYLOAD, (uint16_t)(wire_get16(l3 + IP6_PAYLOAD) - gone));
-}
-
-static enum drop pass_on(struct worker *w, struct splice *sp, enum flow_side_id from,
-                         const struct splice_seg *g, struct pkt *p)
-{
-	uint16_t wnd = from == sp->source ? window_for_sink(sp) : window_for_source(w, sp);
-	uint8_t flags = g->flags & (uint8_t)~TCP_FLAG_FIN;
-	struct tcp_frozen *to = &sp->seen[!from];
-	struct splice_way way = sp->way[from];
-	struct flow_side *side = &sp->flow->side[from];
-	uint32_t was = side->bytes;
-
-	/* An ACK behind bytes that are held: were the source to see their numbers, it would take our own
-	   segments, which come before them, for old ones when the splice is over, and their windows. */
-	if (from != sp->source && after(g->seq, sp->seen[from].rcv_nxt))
-		way.seq_add -= g->seq - sp->seen[from].rcv_nxt;
-	splice_rewrite(p->l4, g, &way, wnd, flags);
-	if (g->ts_at)
-		to->ts_sent = later(to->ts_sent, g->tsval + sp->way[from].tsval_add);
-	sp->flow->seen_s = w->flows.now_s;
-	side->bytes += (uint32_t)(p->l4 - p->l3) + p->l4_len;
-	offer(w, sp, from, was, p);
-	return forward_packet(w, sp->flow, from, p);
-}
-
-/* Of segments that pass: TCP will look at those that are held, and they may be older than those. */
-static void note_clock(struct tcp_frozen *seen, const struct splice_seg *g)
-{
-	if (g->ts_at)
-		seen->ts_recent = later(seen->ts_recent, g->tsval);
-}
-
-static enum drop from_source(struct worker *w, struct splice *sp, struct splice_seg *g,
-                             struct pkt *p)
-{
-	struct tcp_frozen *seen = &sp->seen[sp->source];
-	bool fin = g->flags & TCP_FLAG_FIN;
-	uint32_t last;
-
-	if (after(g->ack, seen->snd_nxt) || after(g->end, seen->rcv_adv + BEYOND_MAX))
-		return drop(p, DROP_TCP_WINDOW);
-	learn(w, sp, g);
-	last = bound(sp);
-	if ((fin && !g->len) || (after(g->end, last) && !after(last, g->seq)))
-		return hold(w, sp, sp->source, p);
-	if (after(g->end, last))
-		cut(p, g, (uint16_t)(last - g->seq));
-	note_clock(seen, g);
-	if (!after(sp->next, g->seq))
-		seen->snd_wnd = (uint32_t)g->wnd << seen->snd_ws;
-	note_sent(w, sp, g->end);
-	if (fin) /* it will be said again, to TCP */
-		sp->stopping = true;
-	if (!g->len && is_over(sp) && take_back(w, sp)) { /* that was the answer of ask_source() */
-		come_back(w, sp);
-		return tcp_input_burst(w->tcp, p, w->now_us);
-	}
-	return pass_on(w, sp, sp->source, g, p);
-}
-
-/* The sink's acknowledgement, in the source's numbers. True: it says more than those before. */
-static bool note_ack(struct worker *w, struct splice *sp, const struct splice_seg *g, uint32_t ack)
-{
-	struct tcp_frozen *source = &sp->seen[sp->source], *sink = &sp->seen[!sp->source];
-	bool news = after(ack, source->rcv_nxt);
-
-	if (after(source->rcv_nxt, ack) || after(sink->rcv_nxt, g->seq))
-		return false;
-	if (news)
-		sp->session->activity_us = w->now_us;
-	count_passed(w, sp, ack);
-	source->rcv_nxt = ack;
-	source->rcv_adv = later(source->rcv_adv, ack);
-	sink->snd_wnd = (uint32_t)g->wnd << sink->snd_ws;
-	if (ack - sp->start >= SLIDE)
-		account(w, sp);
-	return news;
-}
-
-/* The source hears by a segment of ours what a held one acknowledges. */
-static void pass_ack(struct worker *w, struct splice *sp)
-{
-	window_for_source(w, sp);
-	tcp_frozen_ack(w->tcp, conn_of(sp->session, sp->source), &sp->seen[sp->source]);
-}
-
-static enum drop from_sink(struct worker *w, struct splice *sp, struct splice_seg *g, struct pkt *p)
-{
-	enum flow_side_id side = !sp->source;
-	struct tcp_frozen *seen = &sp->seen[side];
-	uint32_t ack = g->ack + sp->way[side].ack_add;
-	uint32_t end = g->end + (g->flags & TCP_FLAG_FIN ? 1 : 0);
-	bool news;
-
-	if (after(ack, passed(sp)) || after(g->seq, seen->rcv_adv))
-		return drop(p, DROP_TCP_WINDOW);
-	if (!after(g->seq, seen->rcv_nxt) && !after(end, seen->rcv_nxt))
-		note_clock(seen, g);
-	news = note_ack(w, sp, g, ack);
-	if (end != g->seq && after(end, seen->rcv_nxt)) {
-		if (news)
-			pass_ack(w, sp);
-		if (!after(g->seq, sp->held_end) && !(g->flags & TCP_FLAG_FIN))
-			sp->held_end = later(sp->held_end, end);
-		return hold(w, sp, side, p);
-	}
-	if (!is_acked(sp))
-		return pass_on(w, sp, side, g, p);
-	if (!is_over(sp) || !take_back(w, sp)) {
-		pass_ack(w, sp);
-		return hold(w, sp, side, p);
-	}
-	come_back(w, sp);
-	return tcp_input_burst(w->tcp, p, w->now_us);
-}
-
-static bool is_sound(const struct pkt *p)
-{
-	uint16_t sum;
-
-	if (p->buf->flags & (BUF_L4_CSUM_OK | BUF_L4_CSUM_BAD))
-		return p->buf->flags & BUF_L4_CSUM_OK;
-	sum = csum_pseudo(&p->src, &p->dst, IP_TCP, p->l4_len);
-	return csum_finish(csum_combine(sum, csum_add(p->l4, p->l4_len), 0)) == 0;
-}
-
-/*
- * Does it say nothing but what comes next? Then its checksum need not be made: if it is damaged, the sink finds
- * out, and what it says again comes from below sp->next.
- */
-static bool is_next(const struct splice *sp, enum flow_side_id from, const struct splice_seg *g)
-{
-	const struct tcp_frozen *seen = &sp->seen[from];
-
-	return from == sp->source && g->seq == sp->next && g->len && !sp->stopping &&
-	       !after(g->end, sp->limit) && (g->flags & ~TCP_FLAG_PSH) == TCP_FLAG_ACK &&
-	       g->ack == seen->snd_nxt && (uint32_t)g->wnd << seen->snd_ws == seen->snd_wnd &&
-	       !g->n_edges && (!g->ts_at || g->tsval - seen->ts_recent <= CLOCK_STEP);
-}
-
-static enum drop body_segment(struct worker *w, struct splice *sp, enum flow_side_id from,
-                              struct splice_seg *g, struct pkt *p)
-{
-	if (!is_next(sp, from, g) && !is_sound(p))
-		return drop(p, DROP_TCP_CSUM);
-	if (g->flags & TCP_FLAG_RST)
-		return on_reset(w, sp, from, g, p);
-	if (g->flags & TCP_FLAG_SYN)
-		return challenge(w, sp, from, p);
-	if (!(g->flags & TCP_FLAG_ACK))
-		return drop(p, DROP_TCP_BAD_STATE);
-	return from == sp->source ? from_source(w, sp, g, p) : from_sink(w, sp, g, p);
-}
-
-/* ---- tunnels ------------------------------------------------------------------------------- */
-
-/* A peer whose window opens with the splice hears of it at once; one whose closes, with the next segment. */
-static void tell_window(struct worker *w, struct splice *sp, struct tcp_conn *c,
-                        enum flow_side_id side)
-{
-	struct tcp_frozen *f = &sp->seen[side];
-	uint32_t wnd = (uint32_t)field(sp->seen[!side].snd_wnd, f->rcv_ws) << f->rcv_ws;
-
-	if (!after(f->rcv_nxt + wnd, f->rcv_adv))
-		return;
-	f->rcv_adv = f->rcv_nxt + wnd;
-	tcp_frozen_ack(w->tcp, c, f);
-}
-
-static void link_tunnel(struct worker *w, struct splice *sp)
-{
-	sp->tunnel_next = w->tunnels;
-	if (sp->tunnel_next)
-		sp->tunnel_next->tunnel_prev = &sp->tunnel_next;
-	sp->tunnel_prev = &w->tunnels;
-	w->tunnels = sp;
-}
-
-static void unlink_tunnel(struct splice *sp)
-{
-	if (!sp->tunnel_prev)
-		return;
-	*sp->tunnel_prev = sp->tunnel_next;
-	if (sp->tunnel_next)
-		sp->tunnel_next->tunnel_prev = sp->tunnel_prev;
-	sp->tunnel_prev = NULL;
-}
-
-/*
- * Let both peers stop at the edge of their windows, for a while: the one may wait for the other to read, which
- * waits for the one to send.
- */
-static void wait_for_quiet(struct worker *w, struct session *s)
-{
-	if (s->x->splice_by_us)
-		return;
-	s->x->splice_by_us = w->now_us + HOLD_US;
-	tcp_window_hold(s->conn);
-	tcp_window_hold(s->up->conn);
-	session_arm(w, s);
-}
-
-void splice_give_up(struct worker *w, struct session *s)
-{
-	s->x->splice_by_us = UINT64_MAX;
-	tcp_window_free(w->tcp, s->conn);
-	tcp_window_free(w->tcp, s->up->conn);
-}
-
-bool splice_tunnel(struct worker *w, struct session *s)
-{
-	struct tcp_conn *c = s->conn, *u = s->up->conn;
-	struct splice *sp;
-	struct flow *f;
-
-	if (!w->splice_slab.total || w->node->splice_bytes == NODE_SPLICE_NEVER)
-		return false;
-	if (!fits(w, c, u) || !fits(w, u, c)) {
-		splice_give_up(w, s);
-		return false;
-	}
-	if (!tcp_splice_quiet(c, u)) {
-		wait_for_quiet(w, s);
-		return false;
-	}
-	sp = begin(w, s);
-	if (!sp)
-		return false;
-	tell_window(w, sp, c, FLOW_CLIENT);
-	tell_window(w, sp, u, FLOW_SERVER);
-	link_tunnel(w, sp);
-	f = sp->flow;
-	f->dest = s->x->dest_slot;
-	f->endpoint = s->x->endpoint_slot;
-	l4_adopt(w, f); /* first, so that the endpoint is never counted as having room */
-	tcp_forget(w->tcp, c);
-	tcp_forget(w->tcp, u);
-	session_close(w, s);
-	return true;
-}
-
-static bool begins_anew(const struct flow *f, enum flow_side_id from, uint8_t flags)
-{
-	return f->state == FLOW_CLOSED && from == FLOW_CLIENT &&
-	       (flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN;
-}
-
-/* Nothing is judged: that is the end points' business, and they know better. */
-static enum drop tunnel_segment(struct worker *w, struct splice *sp, enum flow_side_id from,
-                                struct splice_seg *g, struct pkt *p)
-{
-	struct tcp_frozen *seen = &sp->seen[from];
-	uint16_t wnd = g->wnd;
-
-	if (begins_anew(sp->flow, from, g->flags)) {
-		if (!offload_end(&w->offload, sp->flow, OFFLOAD_WHY_CLOSED))
-			return drop(p, DROP_FLOW_NO_PORT); /* it comes again */
-		l4_end(w, sp->flow);
-		return tcp_input_burst(w->tcp, p, w->now_us);
-	}
-	if (sp->over)
-		return tcp_input_burst(w->tcp, p, w->now_us);
-	if (!(g->flags & TCP_FLAG_SYN) && seen->snd_ws != sp->seen[!from].rcv_ws)
-		wnd = field((uint32_t)g->wnd << seen->snd_ws, sp->seen[!from].rcv_ws);
-	seen->rcv_nxt = later(seen->rcv_nxt, g->end + (g->flags & TCP_FLAG_FIN ? 1 : 0));
-	w->stats.counters[COUNT_SPLICE_BYTES] += g->len;
-	splice_rewrite(p->l4, g, &sp->way[from], wnd, g->flags);
-	return DROP_COUNT;
-}
-
-static void reset_side(struct worker *w, const struct splice *sp, enum flow_side_id side)
-{
-	const struct flow_side *s = &sp->flow->side[side];
-	const struct tcp_peer peer = {*net_own(w->net, s->local), flow_peer(s), s->lport, s->rport};
-
-	tcp_forgotten_reset(w->tcp, &peer, sp->seen[!side].rcv_nxt + sp->way[!side].seq_add,
-	                    sp->seen[side].rcv_nxt);
-}
-
-static void reset_tunnel(struct worker *w, struct splice *sp)
-{
-	reset_side(w, sp, FLOW_CLIENT);
-	reset_side(w, sp, FLOW_SERVER);
-	unlink_tunnel(sp);
-	if (offload_end(&w->offload, sp->flow, OFFLOAD_WHY_CLOSED)) /* else it ends with its age */
-		l4_end(w, sp->flow);
-}
-
-bool splice_reset_one(struct worker *w)
-{
-	if (!w->tunnels)
-		return false;
-	reset_tunnel(w, w->tunnels);
-	return true;
-}
-
 void splice_release(struct worker *w, struct flow *f)
 {
-	struct splice *sp = of_flow(w, f);
+	struct splice *sp = splice_of(w, f);
 
-	unlink_tunnel(sp);
-	release(w, sp);
+	splice_tunnel_unlink(sp);
+	splice_free(w, sp);
 }
 
-/* Of a body: the bytes of a response, but the last one, for a probe of a closed window is a byte beyond it. */
-static void ask_body(const struct splice *sp, enum flow_side_id from, struct offload_splice *out)
+void splice_expired(struct worker *w, struct flow *f)
 {
-	uint32_t edge = sp->seen[from].rcv_adv;
+	struct splice *sp = splice_of(w, f);
 
-	out->limited = true;
-	out->can = from == sp->source && from == FLOW_SERVER && !sp->stopping && !sp->seen[from].ts;
-	out->edge = edge;
-	out->left = after(sp->limit, edge) ? sp->limit - edge - 1 + sp->beyond : 0;
+	if (sp->session)
+		session_reset(w, sp->session);
+	else if (f->state == FLOW_CLOSED)
+		l4_end(w, f);
+	else
+		splice_tunnel_reset(w, sp);
 }
+
+/* ---- devices ------------------------------------------------------------------------------- */
 
 /* A device knows neither time stamps nor SACK nor scales. */
 bool splice_ask(void *worker, const struct flow *f, enum flow_side_id from,
@@ -888,40 +134,40 @@ bool splice_ask(void *worker, const struct flow *f, enum flow_side_id from,
 
 	if (!(f->flags & FLOW_F_SPLICE))
 		return false;
-	sp = of_flow(w, f);
+	sp = splice_of(w, f);
 	out->seq_add = sp->way[from].seq_add;
 	out->ack_add = sp->way[from].ack_add;
 	out->can = !sp->seen[from].ts && !sp->way[from].ack_add &&
 	           sp->seen[from].snd_ws == sp->seen[!from].rcv_ws;
 	if (sp->session)
-		ask_body(sp, from, out);
+		splice_body_ask(sp, from, out);
 	return true;
 }
 
-/* ---- both ---------------------------------------------------------------------------------- */
+void splice_freed(void *worker, struct flow *f)
+{
+	struct worker *w = worker;
+	struct splice *sp;
+
+	if (!(f->flags & FLOW_F_SPLICE))
+		return;
+	sp = splice_of(w, f);
+	if (sp->session)
+		splice_body_freed(w, sp);
+}
+
+/* ---- segments ------------------------------------------------------------------------------ */
 
 enum drop splice_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p)
 {
-	struct splice *sp = of_flow(w, f);
+	struct splice *sp = splice_of(w, f);
 	struct splice_seg g;
 
 	if (p->fragment)
-		return drop(p, DROP_IP_FRAGMENT);
+		return splice_drop(p, DROP_IP_FRAGMENT);
 	if (!splice_read(p->l4, p->l4_len, &g))
-		return drop(p, DROP_FLOW_HEADER);
+		return splice_drop(p, DROP_FLOW_HEADER);
 	if (!sp->session)
-		return tunnel_segment(w, sp, from, &g, p);
-	return body_segment(w, sp, from, &g, p);
-}
-
-void splice_expired(struct worker *w, struct flow *f)
-{
-	struct splice *sp = of_flow(w, f);
-
-	if (sp->session)
-		session_reset(w, sp->session);
-	else if (f->state == FLOW_CLOSED)
-		l4_end(w, f);
-	else
-		reset_tunnel(w, sp);
+		return splice_tunnel_segment(w, sp, from, &g, p);
+	return splice_body_segment(w, sp, from, &g, p);
 }

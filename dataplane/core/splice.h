@@ -23,7 +23,7 @@
  *
  * Not for hardware: time stamps, SACK edges, and of tunnels windows of another scale. A device can take over the
  * direction of data when nothing of that would have to be changed. Of a body it takes the response, and software
- * sees acknowledgements only; what that means is told at "bodies: a device" in splice.c.
+ * sees acknowledgements only; what that means is told at "a device" in splice_body.c.
  */
 #ifndef WEIR_SPLICE_H
 #define WEIR_SPLICE_H
@@ -78,7 +78,7 @@ void splice_rewrite(uint8_t *l4, const struct splice_seg *g, const struct splice
 /** Take off the checksum what lies behind the first `keep` of g->len payload bytes. Changes g. */
 void splice_shorten(uint8_t *l4, struct splice_seg *g, uint16_t keep);
 
-/* ---- splice.c ------------------------------------------------------------------------------ */
+/* ---- splice.c, splice_body.c, splice_tunnel.c ------------------------------------------- */
 
 struct splice {
 	struct splice_way way[2];  /* by the side (enum flow_side_id) that a segment comes from */
