@@ -36,7 +36,7 @@ static void empty_ring(struct rte_ring *r, enum handoff_kind kind)
 		if (kind == HANDOFF_IN)
 			buf_free(frame);
 		else
-			rte_pktmbuf_free_seg(frame);
+			rte_pktmbuf_free(frame);
 	}
 }
 

@@ -164,6 +164,12 @@ static bool poll_ring(struct loop *l, struct rte_ring *r, uint64_t now_us)
 
 /* ---- out --------------------------------------------------------------------------------- */
 
+static void give_up(struct loop *l, struct rte_mbuf *m)
+{
+	l->counters[COUNT_TX_FULL] += frame_load(m).pkts;
+	rte_pktmbuf_free(m);
+}
+
 /*
  * Some drivers want to see first what their device is to cut (virtio's checksum of the pseudo-header is another).
  * Returns how many frames may be sent; the others are given up.
@@ -176,8 +182,7 @@ static uint16_t prepare(struct loop *l, const struct loop_tx *tx, struct rte_mbu
 		good += rte_eth_tx_prepare(tx->port_id, tx->queue, m + good, (uint16_t)(n - good));
 		if (good == n)
 			break;
-		l->counters[COUNT_TX_FULL]++;
-		rte_pktmbuf_free(m[good]);
+		give_up(l, m[good]);
 		n--;
 		memmove(m + good, m + good + 1, (size_t)(n - good) * sizeof(*m));
 	}
@@ -207,9 +212,8 @@ static void send_burst(struct loop *l, const struct loop_tx *tx, struct rte_mbuf
 	leave_driver(l);
 	l->counters[COUNT_TX_PKTS] += of[sent].pkts;
 	l->counters[COUNT_TX_BYTES] += of[sent].bytes;
-	l->counters[COUNT_TX_FULL] += of[n].pkts - of[sent].pkts;
 	for (; sent < n; sent++)
-		rte_pktmbuf_free(m[sent]);
+		give_up(l, m[sent]);
 }
 
 /* The owner of the queue counts what it sends; what does not get there is counted here. */
@@ -218,9 +222,8 @@ static void hand_out(struct loop *l, const struct loop_tx *tx, struct rte_mbuf *
 	unsigned int taken = rte_ring_sp_enqueue_burst(tx->ring, (void **)m, n, NULL);
 
 	l->owed |= 1ull << tx->owner;
-	l->counters[COUNT_TX_FULL] += n - taken;
 	for (; taken < n; taken++)
-		rte_pktmbuf_free(m[taken]);
+		give_up(l, m[taken]);
 }
 
 static bool send_port(struct loop *l, uint32_t port)

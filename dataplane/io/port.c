@@ -128,22 +128,29 @@ static void choose_mac(struct port *p)
 	memcpy(p->mac, mac.addr_bytes, sizeof(p->mac));
 }
 
+/* Of a frame; a ring holds a few such frames, and what the driver puts in front of each. */
+static uint8_t tso_bufs(const struct port *p, uint32_t most)
+{
+	most = RTE_MIN(RTE_MIN(most, TSO_BUFS_MOST), p->tx_descs / 4u);
+	return most < TSO_BUFS_LEAST ? 0 : (uint8_t)most;
+}
+
 /*
- * A segment is in two buffers at most, header and payload, and 64 KiB of them in as many as the device takes.
+ * A segment is in two buffers at most, header and payload, and 64 KiB of them in as many as the device takes. A
+ * driver that says nothing leaves 0 or what ethdev put there, and bnxt, which does, takes 31.
  * net_tap's cutting is the driver's: it knows IPv4 only, and its limit is the MTU with the Ethernet header
  * in it, so it refuses whole segments (DPDK 22.11).
  */
 static void plan_tso(struct port *p, const struct rte_eth_dev_info *info)
 {
 	const struct rte_eth_desc_lim *lim = &info->tx_desc_lim;
-	uint32_t most = lim->nb_seg_max ? lim->nb_seg_max : TSO_BUFS_UNSAID;
+	bool said = lim->nb_seg_max && lim->nb_seg_max != UINT16_MAX;
 
 	p->tx_gather = p->node->tso && info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_MULTI_SEGS &&
 	               lim->nb_mtu_seg_max != 1;
-	if (!p->tx_gather || (info->tx_offload_capa & TX_TSO) != TX_TSO || most < TSO_BUFS_LEAST ||
-	    strcmp(p->driver, "net_tap") == 0)
-		return;
-	p->tx_tso_bufs = (uint8_t)RTE_MIN(most, TSO_BUFS_MOST);
+	if (p->tx_gather && (info->tx_offload_capa & TX_TSO) == TX_TSO &&
+	    strcmp(p->driver, "net_tap") != 0)
+		p->tx_tso_bufs = tso_bufs(p, said ? lim->nb_seg_max : TSO_BUFS_UNSAID);
 }
 
 int port_find(struct port *p, const struct node_port *node, const struct port_plan *plan, char *err,
@@ -169,7 +176,6 @@ int port_find(struct port *p, const struct node_port *node, const struct port_pl
 	p->rx_csum = (info.rx_offload_capa & RX_CSUM) == RX_CSUM;
 	p->tx_ip_csum = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_IPV4_CKSUM) != 0;
 	p->tx_tcp_csum = (info.tx_offload_capa & RTE_ETH_TX_OFFLOAD_TCP_CKSUM) != 0;
-	plan_tso(p, &info);
 	/* drivers of virtual devices say where the thread that made them is */
 	p->socket = is_virtual(node) ? PLACE_UNKNOWN : rte_eth_dev_socket_id(p->id);
 	p->rx_queues_max = info.max_rx_queues;
@@ -178,6 +184,7 @@ int port_find(struct port *p, const struct node_port *node, const struct port_pl
 	plan_queues(p, &info, plan->n_workers);
 	p->rx_descs = node->rx_descs ? node->rx_descs : RX_DESCS_DEFAULT;
 	p->tx_descs = node->tx_descs ? node->tx_descs : TX_DESCS_DEFAULT;
+	plan_tso(p, &info);
 	choose_mac(p);
 	return 0;
 }
@@ -235,7 +242,9 @@ static int configure(struct port *p, const struct port_plan *plan)
 	if (rc < 0)
 		return rc;
 	p->open = true;
-	return rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &p->rx_descs, &p->tx_descs);
+	rc = rte_eth_dev_adjust_nb_rx_tx_desc(p->id, &p->rx_descs, &p->tx_descs);
+	p->tx_tso_bufs = tso_bufs(p, p->tx_tso_bufs); /* the ring may be shorter now */
+	return rc;
 }
 
 /*
