@@ -107,6 +107,11 @@ static uint64_t splice_deadline(const struct session *s)
 	return s->x->splice_by_us ? s->x->splice_by_us : UINT64_MAX;
 }
 
+static uint64_t exchange_deadline(const struct worker *w, const struct session *s)
+{
+	return sooner(s->activity_us + w->node->times.stream_idle_us, route_deadline(s));
+}
+
 static uint64_t deadline(const struct worker *w, const struct session *s)
 {
 	const struct node_times *t = &w->node->times;
@@ -116,7 +121,7 @@ static uint64_t deadline(const struct worker *w, const struct session *s)
 		return s->since_us + (s->scanned ? t->client_header_us : t->client_idle_us);
 	case SESSION_BACKOFF: return sooner(s->since_us, route_deadline(s));
 	case SESSION_WAIT:
-	case SESSION_EXCHANGE: return sooner(s->activity_us + t->stream_idle_us, route_deadline(s));
+	case SESSION_EXCHANGE: return sooner(exchange_deadline(w, s), splice_deadline(s));
 	case SESSION_TUNNEL: return sooner(idle_deadline(w, s), splice_deadline(s));
 	case SESSION_HELLO:
 	case SESSION_DIAL: return passthrough_deadline(w, s);
@@ -180,6 +185,14 @@ static void tunnel_due(struct worker *w, struct session *s)
 	session_arm(w, s);
 }
 
+static void exchange_due(struct worker *w, struct session *s)
+{
+	if (exchange_deadline(w, s) <= w->now_us)
+		give_up_waiting(w, s);
+	else
+		splice_overdue(w, s);
+}
+
 void session_timer(struct worker *w, struct session *s)
 {
 	uint64_t due = deadline(w, s);
@@ -198,7 +211,7 @@ void session_timer(struct worker *w, struct session *s)
 		session_run(w, s);
 		return;
 	case SESSION_WAIT:
-	case SESSION_EXCHANGE: give_up_waiting(w, s); return;
+	case SESSION_EXCHANGE: exchange_due(w, s); return;
 	case SESSION_LINGER: linger_more(w, s); return;
 	case SESSION_TUNNEL: tunnel_due(w, s); return;
 	case SESSION_HELLO:

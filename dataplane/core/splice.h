@@ -124,6 +124,9 @@ bool splice_tunnel(struct worker *w, struct session *s);
 /** and no longer. */
 void splice_give_up(struct worker *w, struct session *s);
 
+/** x->splice_by_us of a body's splice has come: its source has not said how far it has got. */
+void splice_overdue(struct worker *w, struct session *s);
+
 /** A segment of a splice. Consumes it; the end to be counted; or DROP_COUNT: it was rewritten, send it on. */
 enum drop splice_packet(struct worker *w, struct flow *f, enum flow_side_id from, struct pkt *p);
 

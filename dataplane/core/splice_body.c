@@ -12,7 +12,8 @@
 #define SLIDE     0x20000000 /* how much of that is behind us before the rest comes into view */
 #define BEYOND_MAX \
 	65535 /* bytes beyond the window told that are still passed on: probes of a closed window */
-#define CLOCK_STEP 10 /* of a time stamp: more is believed only under a right checksum */
+#define ASK_US     200000 /* until the source is asked again how far it has got */
+#define CLOCK_STEP 10     /* of a time stamp: more is believed only under a right checksum */
 
 static struct splice *of_session(const struct worker *w, const struct session *s)
 {
@@ -51,6 +52,11 @@ static uint32_t bound(const struct splice *sp)
 	return is_blind(sp) ? passed(sp) : sp->next;
 }
 
+static bool is_beyond_told(const struct tcp_frozen *source)
+{
+	return splice_after(source->rcv_nxt, source->rcv_adv);
+}
+
 /*
  * What the source is told: the sink's window, but beyond the end of the body no more than we would keep
  * ourselves, for what it sends there comes to us; and not up to that end while a device passes on.
@@ -60,7 +66,11 @@ static uint16_t window_for_source(struct worker *w, struct splice *sp)
 	struct tcp_frozen *source = &sp->seen[sp->source];
 	const struct tcp_frozen *sink = &sp->seen[!sp->source];
 	uint32_t most = bound(sp) - source->rcv_nxt + tcp_recv_room(w->tcp), edge;
-	uint16_t wnd = splice_field(sink->snd_wnd < most ? sink->snd_wnd : most, source->rcv_ws);
+	uint16_t wnd;
+
+	if (is_beyond_told(source))
+		return 0;
+	wnd = splice_field(sink->snd_wnd < most ? sink->snd_wnd : most, source->rcv_ws);
 
 	edge = source->rcv_nxt + ((uint32_t)wnd << source->rcv_ws);
 	if (sp->flow->offload) {
@@ -72,7 +82,29 @@ static uint16_t window_for_source(struct worker *w, struct splice *sp)
 	return wnd;
 }
 
-/* The source hears by a segment of ours of a window that is larger. */
+/*
+ * What the source hears by a segment of ours: at most that all it was told of has come. A byte that it sent as a probe
+ * of a closed window may be the body's last, and were it acknowledged while a device passes on, so would be the
+ * next, which is none of the body's.
+ */
+static void tell_source(struct worker *w, struct splice *sp)
+{
+	struct tcp_frozen f = sp->seen[sp->source];
+
+	if (is_beyond_told(&f))
+		f.rcv_nxt = f.rcv_adv;
+	tcp_frozen_ack(w->tcp, splice_conn(sp->session, sp->source), &f);
+}
+
+/* No device passes on: what has come may be acknowledged. */
+static void acknowledge_all(struct splice *sp)
+{
+	struct tcp_frozen *source = &sp->seen[sp->source];
+
+	source->rcv_adv = splice_later(source->rcv_adv, source->rcv_nxt);
+}
+
+/* The source hears of a window that is larger. */
 static void open_window(struct worker *w, struct splice *sp)
 {
 	struct tcp_frozen *source = &sp->seen[sp->source];
@@ -80,7 +112,7 @@ static void open_window(struct worker *w, struct splice *sp)
 
 	window_for_source(w, sp);
 	if (source->rcv_adv != told)
-		tcp_frozen_ack(w->tcp, splice_conn(sp->session, sp->source), source);
+		tell_source(w, sp);
 }
 
 /* What the sink is told: the window that we offered it, for what it sends is held here. */
@@ -235,8 +267,10 @@ static void come_back(struct worker *w, struct splice *sp)
 	struct bufq held[2] = {sp->held[0], sp->held[1]};
 
 	account(w, sp);
+	acknowledge_all(sp);
 	sink->snd_nxt = reached(sp) + sp->way[sp->source].seq_add;
 	s->splice = 0;
+	s->x->splice_by_us = 0;
 	if (sp->dark) /* a device passed on the source's windows */
 		tcp_frozen_ack(w->tcp, splice_conn(s, !sp->source), sink);
 	for (int side = 0; side < 2; side++)
@@ -282,7 +316,7 @@ static bool is_over(const struct splice *sp)
  *
  * A splice that has to stop before waits for the device to let go, and then asks the source how far it has got: a
  * segment in front of what it expects is answered by an ACK with its SND.NXT (RFC 9293 section 3.10.7.4, as for
- * keep-alive, section 3.8.4). It is asked again whenever a segment that is held is sent again, so there is no timer.
+ * keep-alive, section 3.8.4). It is asked again whenever a segment that is held is sent again, and by the session's timer.
  * An answer that was older than it seemed costs time, not bytes: the sink acknowledges more, and it is asked again.
  *
  * A sink that acknowledges what was never sent harms itself alone: the splice does not end before the source has shown
@@ -334,12 +368,15 @@ static void ask_source(struct worker *w, struct splice *sp)
 	f.snd_nxt--;
 	sp->asked = true;
 	tcp_frozen_ack(w->tcp, splice_conn(sp->session, sp->source), &f);
+	sp->session->x->splice_by_us = w->now_us + ASK_US;
+	session_arm(w, sp->session);
 }
 
 /* A FIN is behind the last byte, and so is a bare ACK that was asked for. */
 static void learn(struct worker *w, struct splice *sp, const struct splice_seg *g)
 {
-	if (!sp->dark || !(g->flags & TCP_FLAG_FIN || (sp->asked && !g->len)))
+	if (!sp->dark || !(g->flags & TCP_FLAG_FIN || (sp->asked && !g->len)) ||
+	    splice_after(sp->seen[sp->source].rcv_nxt, g->end))
 		return;
 	note_sent(w, sp, splice_after(g->end, sp->limit) ? sp->limit : g->end);
 	sp->known = true;
@@ -352,6 +389,14 @@ static void end_if_over(struct worker *w, struct splice *sp)
 		come_back(w, sp);
 	else if (is_blind(sp))
 		ask_source(w, sp);
+}
+
+void splice_overdue(struct worker *w, struct session *s)
+{
+	s->x->splice_by_us = 0;
+	if (s->splice)
+		end_if_over(w, of_session(w, s));
+	session_arm(w, s);
 }
 
 /* Of a body: the bytes of a response, but the last one, for a probe of a closed window is a byte beyond it. */
@@ -367,6 +412,10 @@ void splice_body_ask(const struct splice *sp, enum flow_side_id from, struct off
 
 void splice_body_freed(struct worker *w, struct splice *sp)
 {
+	if (is_beyond_told(&sp->seen[sp->source])) {
+		acknowledge_all(sp);
+		tell_source(w, sp);
+	}
 	if (!sp->stopping)
 		open_window(w, sp); /* it may have been kept below the limit */
 	else
@@ -400,6 +449,8 @@ static enum drop challenge(struct worker *w, struct splice *sp, enum flow_side_i
 
 	if (from != sp->source)
 		f.snd_nxt = reached(sp) + sp->way[sp->source].seq_add;
+	else if (is_beyond_told(&f))
+		f.rcv_nxt = f.rcv_adv;
 	tcp_frozen_challenge(w->tcp, splice_conn(sp->session, from), &f);
 	return splice_drop(p, DROP_TCP_CHALLENGE);
 }
@@ -413,10 +464,11 @@ static enum drop on_reset(struct worker *w, struct splice *sp, enum flow_side_id
 {
 	const struct tcp_frozen *seen = &sp->seen[from];
 	uint32_t newest = from == sp->source ? sp->next : sp->held_end;
+	uint32_t oldest = is_beyond_told(seen) ? seen->rcv_adv : seen->rcv_nxt;
 	struct tcp_conn *c = splice_conn(sp->session, from);
 
-	if (g->seq != seen->rcv_nxt && g->seq != newest) {
-		if (splice_after(seen->rcv_nxt, g->seq) ||
+	if (g->seq != oldest && g->seq != seen->rcv_nxt && g->seq != newest) {
+		if (splice_after(oldest, g->seq) ||
 		    splice_after(g->seq, splice_later(newest, seen->rcv_adv)))
 			return splice_drop(p, DROP_TCP_WINDOW);
 		return challenge(w, sp, from, p);
@@ -441,6 +493,21 @@ static void cut(struct pkt *p, struct splice_seg *g, uint16_t keep)
 		wire_put16(l3 + IP6_PAYLOAD, (uint16_t)(wire_get16(l3 + IP6_PAYLOAD) - gone));
 }
 
+/*
+ * Are its numbers those of the end point, now? Who does not know them may say what he wants, but not move a clock or
+ * end anything. What is too far ahead was dropped before.
+ */
+static bool is_current(const struct splice *sp, enum flow_side_id from, const struct splice_seg *g)
+{
+	const struct tcp_frozen *seen = &sp->seen[from];
+
+	if (splice_after(seen->rcv_nxt - 1, g->end)) /* a keep-alive is one behind */
+		return false;
+	if (from == sp->source)
+		return g->ack == seen->snd_nxt;
+	return !splice_after(sp->seen[sp->source].rcv_nxt, g->ack + sp->way[from].ack_add);
+}
+
 static enum drop pass_on(struct worker *w, struct splice *sp, enum flow_side_id from,
                          const struct splice_seg *g, struct pkt *p)
 {
@@ -456,7 +523,7 @@ static enum drop pass_on(struct worker *w, struct splice *sp, enum flow_side_id 
 	if (from != sp->source && splice_after(g->seq, sp->seen[from].rcv_nxt))
 		way.seq_add -= g->seq - sp->seen[from].rcv_nxt;
 	splice_rewrite(p->l4, g, &way, wnd, flags);
-	if (g->ts_at)
+	if (g->ts_at && is_current(sp, from, g))
 		to->ts_sent = splice_later(to->ts_sent, g->tsval + sp->way[from].tsval_add);
 	sp->flow->seen_s = w->flows.now_s;
 	side->bytes += (uint32_t)(p->l4 - p->l3) + p->l4_len;
@@ -465,9 +532,11 @@ static enum drop pass_on(struct worker *w, struct splice *sp, enum flow_side_id 
 }
 
 /* Of segments that pass: TCP will look at those that are held, and they may be older than those. */
-static void note_clock(struct tcp_frozen *seen, const struct splice_seg *g)
+static void note_clock(struct splice *sp, enum flow_side_id from, const struct splice_seg *g)
 {
-	if (g->ts_at)
+	struct tcp_frozen *seen = &sp->seen[from];
+
+	if (g->ts_at && is_current(sp, from, g))
 		seen->ts_recent = splice_later(seen->ts_recent, g->tsval);
 }
 
@@ -480,13 +549,15 @@ static enum drop from_source(struct worker *w, struct splice *sp, struct splice_
 
 	if (splice_after(g->ack, seen->snd_nxt) || splice_after(g->end, seen->rcv_adv + BEYOND_MAX))
 		return splice_drop(p, DROP_TCP_WINDOW);
+	if (fin && !is_current(sp, sp->source, g))
+		return splice_drop(p, DROP_TCP_WINDOW);
 	learn(w, sp, g);
 	last = bound(sp);
 	if ((fin && !g->len) || (splice_after(g->end, last) && !splice_after(last, g->seq)))
 		return hold(w, sp, sp->source, p);
 	if (splice_after(g->end, last))
 		cut(p, g, (uint16_t)(last - g->seq));
-	note_clock(seen, g);
+	note_clock(sp, sp->source, g);
 	if (!splice_after(sp->next, g->seq))
 		seen->snd_wnd = (uint32_t)g->wnd << seen->snd_ws;
 	note_sent(w, sp, g->end);
@@ -511,7 +582,10 @@ static bool note_ack(struct worker *w, struct splice *sp, const struct splice_se
 		sp->session->activity_us = w->now_us;
 	count_passed(w, sp, ack);
 	source->rcv_nxt = ack;
-	source->rcv_adv = splice_later(source->rcv_adv, ack);
+	if (!sp->flow->offload || ack != sp->limit) /* see tell_source() */
+		source->rcv_adv = splice_later(source->rcv_adv, ack);
+	if (splice_after(ack - SLIDE, sp->next)) /* shown too long ago to be compared */
+		sp->next = ack - SLIDE;
 	sink->snd_wnd = (uint32_t)g->wnd << sink->snd_ws;
 	if (ack - sp->start >= SLIDE)
 		account(w, sp);
@@ -522,7 +596,7 @@ static bool note_ack(struct worker *w, struct splice *sp, const struct splice_se
 static void pass_ack(struct worker *w, struct splice *sp)
 {
 	window_for_source(w, sp);
-	tcp_frozen_ack(w->tcp, splice_conn(sp->session, sp->source), &sp->seen[sp->source]);
+	tell_source(w, sp);
 }
 
 static enum drop from_sink(struct worker *w, struct splice *sp, struct splice_seg *g, struct pkt *p)
@@ -536,7 +610,7 @@ static enum drop from_sink(struct worker *w, struct splice *sp, struct splice_se
 	if (splice_after(ack, passed(sp)) || splice_after(g->seq, seen->rcv_adv))
 		return splice_drop(p, DROP_TCP_WINDOW);
 	if (!splice_after(g->seq, seen->rcv_nxt) && !splice_after(end, seen->rcv_nxt))
-		note_clock(seen, g);
+		note_clock(sp, side, g);
 	news = note_ack(w, sp, g, ack);
 	if (end != g->seq && splice_after(end, seen->rcv_nxt)) {
 		if (news)

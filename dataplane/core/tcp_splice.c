@@ -81,8 +81,7 @@ static void take_over(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_
 	uint32_t clock = tcp_now_ms(s) + c->ts_offset;
 
 	c->rcv_nxt = f->rcv_nxt;
-	if (seq_gt(f->rcv_adv, c->rcv_adv))
-		c->rcv_adv = f->rcv_adv;
+	c->rcv_adv = f->rcv_adv; /* not the later one: it may have gone round since */
 	c->snd_una = c->snd_nxt = f->snd_nxt;
 	c->snd_wnd = f->snd_wnd;
 	if (f->snd_wnd > c->snd_wnd_max)
@@ -99,7 +98,9 @@ void tcp_frozen_ack(struct tcp_stack *s, struct tcp_conn *c, const struct tcp_fr
 
 	take_over(s, c, f);
 	c->ts_offset = f->ts_sent - tcp_now_ms(s); /* ours may be ahead of what passes by */
-	c->flags |= TCP_F_HOLD;                    /* so that the edge is the one in f */
+	c->flags |= TCP_F_HOLD;                    /* so that the edge is the one in f, */
+	c->rcv_adv =
+		c->rcv_nxt + ((c->rcv_adv - c->rcv_nxt) >> c->rcv_ws << c->rcv_ws); /* not beyond */
 	tcp_output_bare(s, c, c->snd_nxt, TCP_ACK);
 	c->flags = (c->flags & ~TCP_F_HOLD) | hold;
 }

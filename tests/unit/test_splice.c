@@ -597,6 +597,59 @@ static void tunnel_does_not_wait_for_ever(void **state)
 	assert_int_equal(stage_count(COUNT_SPLICES), 1); /* now it is quiet */
 }
 
+/* A bare ACK with a time stamp, as of one who does not know any number of the connection. */
+static void forge_clock(enum flow_side_id from, uint32_t seq, uint32_t ack, uint32_t tsval)
+{
+	const struct splice *sp = first_splice();
+	const struct flow_side *f = &sp->flow->side[from];
+	struct host *h = from == FLOW_CLIENT ? &st.client.host : &st.v1.host;
+	struct ip_addr src = flow_peer(f);
+	const struct ip_addr *dst = net_own(worker_net(st.w), f->local);
+	struct buf *b = bufs_from(&h->pool, body, 0);
+	struct net_path path = {0};
+	struct net_segment out = {&src, dst, b->data - 32, 32, NET_SUM_UNKNOWN};
+	uint8_t *l4 = out.l4;
+
+	memset(l4, 0, 32);
+	memcpy(l4, &f->rport, 2);
+	memcpy(l4 + 2, &f->lport, 2);
+	seq = htonl(seq), ack = htonl(ack), tsval = htonl(tsval);
+	memcpy(l4 + 4, &seq, 4);
+	memcpy(l4 + 8, &ack, 4);
+	l4[12] = 8 << 4;
+	l4[13] = TCP_FLAG_ACK;
+	l4[14] = 0xff;
+	memcpy(l4 + 20, "\1\1\10\12", 4);
+	memcpy(l4 + 24, &tsval, 4);
+	net_send_tcp(h->net, &path, b, &out);
+	host_flush(h);
+	stage_pass(5 * MS);
+}
+
+/* Numbers of a thousand million bytes ago: the clocks stay as they are, and both connections go on. */
+static void forge_clock_of(enum flow_side_id from)
+{
+	struct line *c = begin();
+	const struct tcp_frozen *seen = &first_splice()->seen[from];
+
+	forge_clock(from, seen->rcv_nxt - 1000000000, seen->snd_nxt - 1000000000,
+	            seen->ts_recent + 1000000000);
+	finish(c);
+	one_more(c);
+}
+
+static void forged_clocks_of_servers_do_nothing(void **state)
+{
+	(void)state;
+	forge_clock_of(FLOW_SERVER);
+}
+
+static void forged_clocks_of_clients_do_nothing(void **state)
+{
+	(void)state;
+	forge_clock_of(FLOW_CLIENT);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -617,6 +670,8 @@ int main(void)
 		STAGE_TEST(time_is_up),
 		STAGE_TEST(node_goes_down),
 		STAGE_TEST(forged_resets_do_nothing),
+		STAGE_TEST(forged_clocks_of_servers_do_nothing),
+		STAGE_TEST(forged_clocks_of_clients_do_nothing),
 		STAGE_TEST(nonsense_goes_no_further),
 		STAGE_TEST(damage_is_found),
 		STAGE_TEST(tunnel_needs_no_session),

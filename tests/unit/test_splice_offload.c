@@ -219,7 +219,8 @@ static void last_byte_passes(void **state)
 	stage_say_bytes(stage_v1(0), body + LONG - 1, 1);
 	stage_pass(SECOND);
 	assert_int_equal(has(c), LONG);
-	assert_int_equal(stage_v1(0)->conn->snd_una, stage_v1(0)->conn->snd_nxt);
+	assert_int_equal(stage_v1(0)->conn->snd_una,
+	                 stage_v1(0)->conn->snd_nxt - 1); /* it must not probe on */
 	assert_int_equal(stage_count(COUNT_SPLICES), 1);
 	stage_say(c, GET);
 	stage_pass(SECOND);
@@ -695,6 +696,158 @@ static void not_uploads(void **state)
 	assert_int_equal(card.device.inserted, 0);
 }
 
+/* ---- longer than sequence numbers can be compared ------------------------------------------- */
+
+#define LONG_AGO \
+	0x7ffe0000u /* bytes: nearly half of all sequence numbers, and the rest of the body is more */
+
+/* So much has passed unseen that what the source has shown is about to come round: both connections go on all the same. */
+static void passes_huge_bodies_on(void **state)
+{
+	struct line *c = begin();
+	struct splice *sp = slab_at(&st.w->splice_slab, 0);
+
+	(void)state;
+	assert_int_equal(card.device.nic.used, 1);
+	sp->next = sp->seen[FLOW_SERVER].rcv_nxt - LONG_AGO;
+	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2);
+	stage_pass(SECOND);
+	heard_body(c);
+	assert_int_equal(stage_count(COUNT_SPLICES), 0);
+	one_more(c);
+}
+
+/* The window that the server was told of before is as old: afterwards it is told of what there is. */
+static void tells_no_window_of_long_ago(void **state)
+{
+	struct line *c = begin();
+	struct tcp_conn *up = ((struct splice *)slab_at(&st.w->splice_slab, 0))->session->up->conn;
+
+	(void)state;
+	up->rcv_adv -= 0x90000000;
+	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2);
+	stage_pass(SECOND);
+	heard_body(c);
+	assert_int_equal(stage_count(COUNT_SPLICES), 0);
+	one_more(c);
+	assert_true(up->rcv_adv - up->rcv_nxt <= st.w->tcp->config.rcvbuf_bytes + 16);
+}
+
+/*
+ * A server that probes a closed window with a byte each time: the last of the body, and then one that is behind it and
+ * must not reach the client.
+ */
+static void second_probe_stays_here(void **state)
+{
+	struct line *c = begin_stuck();
+	size_t n;
+
+	(void)state;
+	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2 - 1);
+	stage_pass(SECOND);
+	stage_v1(0)->conn->snd_wnd = 1; /* of its probe */
+	stage_say_bytes(stage_v1(0), body + LONG - 1, 1);
+	stage_pass(SECOND);
+	n = has(c);
+	assert_int_equal(n, LONG);
+	stage_v1(0)->conn->snd_wnd = 1; /* of the next */
+	stage_say_bytes(stage_v1(0), "X", 1);
+	stage_pass(SECOND);
+	assert_int_equal(card.device.nic.used, 1);
+	assert_int_equal(has(c), LONG);
+}
+
+/* A segment without data, as from the server. */
+static void forge(uint8_t flags, uint32_t seq, uint32_t ack)
+{
+	const struct splice *sp = slab_at(&st.w->splice_slab, 0);
+	const struct flow_side *f = &sp->flow->side[FLOW_SERVER];
+	struct ip_addr src = flow_peer(f);
+	const struct ip_addr *dst = net_own(worker_net(st.w), f->local);
+	struct buf *b = bufs_from(&st.v1.host.pool, body, 0);
+	struct net_path path = {0};
+	struct net_segment out = {&src, dst, b->data - 20, 20, NET_SUM_UNKNOWN};
+	uint8_t *l4 = out.l4;
+
+	memset(l4, 0, 20);
+	memcpy(l4, &f->rport, 2);
+	memcpy(l4 + 2, &f->lport, 2);
+	wire_put32(l4 + 4, seq);
+	wire_put32(l4 + 8, ack);
+	l4[12] = 5 << 4;
+	l4[13] = flags;
+	l4[14] = 0xff;
+	net_send_tcp(st.v1.host.net, &path, b, &out);
+	host_flush(&st.v1.host);
+	stage_pass(5 * MS);
+}
+
+/* The edge of the window is told in units; a challenge does not round it up past the end of the body. */
+static void challenge_opens_nothing(void **state)
+{
+	const struct splice *sp;
+	struct line *c;
+	uint32_t at = LONG - 100;
+
+	(void)state;
+	st.w->tcp->rcv_ws = 5;
+	c = begin_stuck();
+	sp = slab_at(&st.w->splice_slab, 0);
+	stage_say_bytes(stage_v1(0), body + LONG / 2, at - LONG / 2);
+	stage_pass(SECOND);
+	for (; at < LONG - 50; at++) {
+		stage_say_bytes(stage_v1(0), body + at, 1);
+		stage_pass(SECOND / 2);
+	}
+	assert_int_equal(has(c), at);
+	assert_int_equal(card.device.nic.used, 1);
+	assert_true((int32_t)(sp->seen[FLOW_SERVER].rcv_adv - sp->limit) < 0);
+	forge(0x02, sp->seen[FLOW_SERVER].rcv_nxt + 1, 0);
+	stage_say_bytes(stage_v1(0), body + at, LONG - at);
+	stage_say(stage_v1(0), "HTTP/1.1 408 Request Timeout\r\n\r\n");
+	stage_pass(SECOND);
+	assert_int_equal(card.device.nic.used, 1);
+	assert_true(has(c) < LONG);
+}
+
+/* What v1 hears: of two frames, that tell it of the last byte and ask how far it has got, the second is lost. */
+static struct {
+	void (*receive)(void *arg, const uint8_t *frame, uint16_t len);
+	void *arg;
+	uint32_t frames;
+} to_v1;
+
+static void but_the_second(void *arg, const uint8_t *frame, uint16_t len)
+{
+	(void)arg;
+	if (++to_v1.frames != 2)
+		to_v1.receive(to_v1.arg, frame, len);
+}
+
+/* As last_byte_passes, and the question how far the server has got is lost: the response ends nevertheless. */
+static void lost_question_is_asked_again(void **state)
+{
+	struct line *c = begin_stuck();
+
+	(void)state;
+	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2 - 1);
+	stage_pass(SECOND);
+	stage_v1(0)->conn->snd_wnd = 1; /* of its probe */
+	stage_say_bytes(stage_v1(0), body + LONG - 1, 1);
+	stage_pass(SECOND);
+	assert_int_equal(has(c), LONG);
+	to_v1.receive = st.v1.host.nic->receive;
+	to_v1.arg = st.v1.host.nic->arg;
+	to_v1.frames = 0;
+	st.v1.host.nic->receive = but_the_second;
+	let_go();
+	assert_int_equal(stage_count(COUNT_SPLICES), 1);
+	stage_pass(SECOND);
+	assert_int_equal(stage_count(COUNT_SPLICES), 0);
+	assert_in_range(to_v1.frames, 3, 5);
+	st.v1.host.nic->receive = to_v1.receive;
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -726,6 +879,11 @@ int main(void)
 		TEST(ports_are_not_used_again),
 		TEST(not_with_timestamps),
 		TEST(not_uploads),
+		TEST(challenge_opens_nothing),
+		TEST(lost_question_is_asked_again),
+		TEST(second_probe_stays_here),
+		TEST(tells_no_window_of_long_ago),
+		TEST(passes_huge_bodies_on),
 	};
 
 	stage_mode = WEIR_SPLICE_EARLY;
