@@ -97,7 +97,7 @@ struct net_route {
 struct net_link {
 	struct net_port conf; /* addrs includes nothing but what io gave */
 	uint64_t mac;         /* conf.mac as the low 48 bits of a load */
-	be32_t tag;           /* l2_len 18: what stands behind the MAC addresses, without priority */
+	be32_t tag; /* l2_len 18: what stands behind the MAC addresses, without priority */
 	uint8_t l2_len;
 	uint32_t n_addrs;
 	struct node_prefix addrs[NET_PORT_ADDRS_MAX]; /* conf.addrs, then the link-local one */
@@ -119,7 +119,7 @@ struct net {
 	struct net_link links[NODE_PORTS_MAX];
 	struct net_route routes[NET_ROUTES_MAX]; /* longest prefix first */
 	struct ip_addr ours[NET_OURS_MAX];
-	uint16_t ours_row[NET_OURS_ROWS]; /* index + 1 into ours, open addressing */
+	uint16_t ours_row[NET_OURS_ROWS];      /* index + 1 into ours, open addressing */
 	uint64_t suspects[NET_OURS_ROWS / 64]; /* a bit for each row of what is never a source */
 
 	uint64_t

@@ -513,7 +513,6 @@ static enum drop pass_on(struct worker *w, struct splice *sp, enum flow_side_id 
 {
 	uint16_t wnd = from == sp->source ? window_for_sink(sp) : window_for_source(w, sp);
 	uint8_t flags = g->flags & (uint8_t)~TCP_FLAG_FIN;
-	struct tcp_frozen *to = &sp->seen[!from];
 	struct splice_way way = sp->way[from];
 	struct flow_side *side = &sp->flow->side[from];
 	uint32_t was = side->bytes;
@@ -523,20 +522,24 @@ static enum drop pass_on(struct worker *w, struct splice *sp, enum flow_side_id 
 	if (from != sp->source && splice_after(g->seq, sp->seen[from].rcv_nxt))
 		way.seq_add -= g->seq - sp->seen[from].rcv_nxt;
 	splice_rewrite(p->l4, g, &way, wnd, flags);
-	if (g->ts_at && is_current(sp, from, g))
-		to->ts_sent = splice_later(to->ts_sent, g->tsval + sp->way[from].tsval_add);
 	sp->flow->seen_s = w->flows.now_s;
 	side->bytes += (uint32_t)(p->l4 - p->l3) + p->l4_len;
 	offer(w, sp, from, was, p);
 	return forward_packet(w, sp->flow, from, p);
 }
 
-/* Of segments that pass: TCP will look at those that are held, and they may be older than those. */
+/*
+ * The end points' clocks: what the other one is shown, and how late it is with this one. Not of segments that are held, for
+ * TCP will look at those, and they may be older than others.
+ */
 static void note_clock(struct splice *sp, enum flow_side_id from, const struct splice_seg *g)
 {
-	struct tcp_frozen *seen = &sp->seen[from];
+	struct tcp_frozen *seen = &sp->seen[from], *to = &sp->seen[!from];
 
-	if (g->ts_at && is_current(sp, from, g))
+	if (!g->ts_at || !is_current(sp, from, g))
+		return;
+	to->ts_sent = splice_later(to->ts_sent, g->tsval + sp->way[from].tsval_add);
+	if (from == sp->source || !splice_after(g->end, seen->rcv_nxt))
 		seen->ts_recent = splice_later(seen->ts_recent, g->tsval);
 }
 
@@ -609,8 +612,7 @@ static enum drop from_sink(struct worker *w, struct splice *sp, struct splice_se
 
 	if (splice_after(ack, passed(sp)) || splice_after(g->seq, seen->rcv_adv))
 		return splice_drop(p, DROP_TCP_WINDOW);
-	if (!splice_after(g->seq, seen->rcv_nxt) && !splice_after(end, seen->rcv_nxt))
-		note_clock(sp, side, g);
+	note_clock(sp, side, g);
 	news = note_ack(w, sp, g, ack);
 	if (end != g->seq && splice_after(end, seen->rcv_nxt)) {
 		if (news)
@@ -648,15 +650,26 @@ static bool is_next(const struct splice *sp, enum flow_side_id from, const struc
 	const struct tcp_frozen *seen = &sp->seen[from];
 
 	return from == sp->source && g->seq == sp->next && g->len && !sp->stopping &&
-	       !splice_after(g->end, sp->limit) && (g->flags & ~TCP_FLAG_PSH) == TCP_FLAG_ACK &&
-	       g->ack == seen->snd_nxt && (uint32_t)g->wnd << seen->snd_ws == seen->snd_wnd &&
-	       !g->n_edges && (!g->ts_at || g->tsval - seen->ts_recent <= CLOCK_STEP);
+	       !splice_after(g->end, sp->limit) && !splice_after(g->end, seen->rcv_adv) &&
+	       (g->flags & ~TCP_FLAG_PSH) == TCP_FLAG_ACK && g->ack == seen->snd_nxt &&
+	       (uint32_t)g->wnd << seen->snd_ws == seen->snd_wnd && !g->n_edges &&
+	       (!g->ts_at || g->tsval - seen->ts_recent <= CLOCK_STEP);
+}
+
+static enum drop next_bytes(struct worker *w, struct splice *sp, const struct splice_seg *g,
+                            struct pkt *p)
+{
+	note_clock(sp, sp->source, g);
+	note_sent(w, sp, g->end);
+	return pass_on(w, sp, sp->source, g, p);
 }
 
 enum drop splice_body_segment(struct worker *w, struct splice *sp, enum flow_side_id from,
                               struct splice_seg *g, struct pkt *p)
 {
-	if (!is_next(sp, from, g) && !is_sound(p))
+	if (is_next(sp, from, g))
+		return next_bytes(w, sp, g, p);
+	if (!is_sound(p))
 		return splice_drop(p, DROP_TCP_CSUM);
 	if (g->flags & TCP_FLAG_RST)
 		return on_reset(w, sp, from, g, p);

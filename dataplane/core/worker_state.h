@@ -114,9 +114,8 @@ struct exchange {
 	struct bufq head; /* request head as it goes out, when it must wait for a connection */
 	struct bufq raw; /* copy of the request head for %REQ()% in response operations; or empty */
 	struct session *wait_next, **wait_prev; /* waiting at an endpoint for a connection */
-	uint64_t idle_us; /* of a tunnel without a byte; 0: times.stream_idle_us */
-	uint64_t
-		splice_by_us; /* tunnel: windows are held so long; 0: not yet; UINT64_MAX: no more.
+	uint64_t idle_us;      /* of a tunnel without a byte; 0: times.stream_idle_us */
+	uint64_t splice_by_us; /* tunnel: windows are held so long; 0: not yet; UINT64_MAX: no more.
 	                         Of a body: its source is asked again */
 };
 
