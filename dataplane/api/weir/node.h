@@ -114,7 +114,7 @@ struct node {
 	uint64_t
 		splice_bytes; /* longest rest of a body that is not worth it; 0: as early as possible;
 	                          NODE_SPLICE_NEVER */
-	bool timestamps; /* of TCP: offered, and taken up */
+	bool timestamps;      /* of TCP: offered, and taken up */
 	struct node_offload offload;
 };
 
