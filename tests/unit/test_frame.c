@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Frames of several buffers as chains of mbufs; DPDK's own cutting of a chain is that of the model. */
+#include "eal_start.h"
 #include "frame.h"
 #include "model_send.h"
 #include "pool.h"
 #include "test.h"
 #include "wire.h"
 
-#include <rte_eal.h>
 #include <rte_ethdev.h>
 #include <rte_gso.h>
-#include <rte_log.h>
 
 #include <string.h>
 
@@ -24,16 +23,10 @@ static struct buf_pool *pool;
 
 static int start(void **state)
 {
-	static char text[] = "test_frame --no-huge -m 64 --no-shconf --no-pci --no-telemetry";
-	char *args[8], *save = NULL;
-	int n = 0;
+	static char name[] = "test_frame";
 
 	(void)state;
-	for (char *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
-		args[n++] = word;
-	args[n] = NULL;
-	rte_log_set_global_level(RTE_LOG_ERR);
-	if (rte_eal_init(n, args) < 0)
+	if (eal_start(name) < 0)
 		return -1;
 	pool = pool_new("pool", BUFS, ROOM, SOCKET_ID_ANY, POOL_CROWDED);
 	return pool ? 0 : -1;

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* struct buf over mbufs: bounds, references, and that both sides find each other. */
+#include "eal_start.h"
 #include "pool.h"
 #include "test.h"
-
-#include <rte_eal.h>
-#include <rte_log.h>
 
 #include <string.h>
 
@@ -15,16 +13,10 @@ static struct buf_pool *pool;
 
 static int start(void **state)
 {
-	static char text[] = "test_pool --no-huge -m 64 --no-shconf --no-pci --no-telemetry";
-	char *args[8], *save = NULL;
-	int n = 0;
+	static char name[] = "test_pool";
 
 	(void)state;
-	for (char *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save))
-		args[n++] = word;
-	args[n] = NULL;
-	rte_log_set_global_level(RTE_LOG_ERR);
-	if (rte_eal_init(n, args) < 0)
+	if (eal_start(name) < 0)
 		return -1;
 	pool = pool_new("pool", BUFS, ROOM, SOCKET_ID_ANY, POOL_CROWDED | POOL_PACKED);
 	return pool ? 0 : -1;
