@@ -4,14 +4,11 @@
  * nothing.
  */
 #include "net_state.h"
-#include "splice.h"
-#include "stage.h"
+#include "stage_splice.h"
 #include "tcp_state.h"
 #include "test.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LONG 200000u /* a body's bytes */
@@ -60,15 +57,6 @@ static void finish(struct line *c)
 	assert_int_equal(stage_count(COUNT_SPLICES), 0);
 }
 
-static void one_more(struct line *c)
-{
-	stage_v1(0)->len = 0;
-	stage_say(c, GET);
-	stage_heard(stage_v1(0), GET_UP("1"));
-	stage_say(stage_v1(0), OK("hi"));
-	stage_heard(c, OK_DOWN("hi"));
-}
-
 /* ---- bodies ------------------------------------------------------------------------------ */
 
 /* Again and again on the same two connections, and both go on as if nothing had been. */
@@ -79,7 +67,7 @@ static void comes_back(void **state)
 	(void)state;
 	assert_int_equal(st.w->session_slab.used, 1);
 	finish(c);
-	one_more(c);
+	stage_one_more(c);
 	for (int i = 0; i < 3; i++) {
 		stage_say(c, GET);
 		stage_say(stage_v1(0), head);
@@ -87,7 +75,7 @@ static void comes_back(void **state)
 		stage_pass(SECOND);
 		heard_body(c);
 	}
-	one_more(c);
+	stage_one_more(c);
 	assert_int_equal(st.v1.n, 1);
 	assert_int_equal(st.v1.host.counters[COUNT_TCP_RETRANSMITS],
 	                 0); /* its end was acknowledged */
@@ -106,7 +94,7 @@ static void clocks_run_on(void **state)
 	stage_v1(0)->conn->ts_offset += 100000;
 	c->conn->ts_offset += 70000;
 	finish(c);
-	one_more(c);
+	stage_one_more(c);
 	assert_int_equal(st.client.host.ends[DROP_TCP_PAWS], 0);
 	assert_int_equal(st.v1.host.ends[DROP_TCP_PAWS], 0);
 	assert_int_equal(st.w->stats.ends[DROP_TCP_PAWS], 0);
@@ -128,7 +116,7 @@ static void holds_nothing(void **state)
 	stage_listen(c);
 	stage_pass(60 * SECOND);
 	heard_body(c);
-	one_more(c);
+	stage_one_more(c);
 }
 
 /* Not worth it: what is left beyond the window that was offered is shorter than the setting. */
@@ -169,7 +157,7 @@ static void gets_to_a_quiet_point(void **state)
 	heard_body(c);
 	assert_int_equal(stage_count(COUNT_SPLICES_BEGUN), 1);
 	assert_true(stage_count(COUNT_SPLICE_BYTES) >= LONG - 2 * 65536);
-	one_more(c);
+	stage_one_more(c);
 }
 
 /* The next request comes while the body is on its way: the splice ends, the request is not lost. */
@@ -223,7 +211,7 @@ static void carries_uploads(void **state)
 	heard_body(s);
 	stage_say(s, OK("hi"));
 	stage_heard(c, OK_DOWN("hi"));
-	one_more(c);
+	stage_one_more(c);
 }
 
 /* The server answers before the body is there: what a proxy does with that is done. */
@@ -342,30 +330,10 @@ static void node_goes_down(void **state)
 
 /* ---- segments that nobody sent ------------------------------------------------------------ */
 
-/* A segment to Weir, as from v1's connection (side FLOW_SERVER) or the client's. */
+/* To Weir, as from an end point, and the answer comes. */
 static void forge(enum flow_side_id from, uint8_t flags, uint32_t seq, uint32_t ack, uint16_t len)
 {
-	const struct splice *sp = slab_at(&st.w->splice_slab, 0);
-	const struct flow_side *f = &sp->flow->side[from];
-	struct host *h = from == FLOW_CLIENT ? &st.client.host : &st.v1.host;
-	struct ip_addr src = flow_peer(f);
-	const struct ip_addr *dst = net_own(worker_net(st.w), f->local);
-	struct buf *b = bufs_from(&h->pool, body, len);
-	struct net_path path = {0};
-	struct net_segment out = {&src, dst, b->data - 20, (uint16_t)(20 + len), NET_SUM_UNKNOWN};
-	uint8_t *l4 = out.l4;
-
-	memset(l4, 0, 20);
-	memcpy(l4, &f->rport, 2);
-	memcpy(l4 + 2, &f->lport, 2);
-	seq = htonl(seq), ack = htonl(ack);
-	memcpy(l4 + 4, &seq, 4);
-	memcpy(l4 + 8, &ack, 4);
-	l4[12] = 5 << 4;
-	l4[13] = flags;
-	l4[14] = 0xff;
-	net_send_tcp(h->net, &path, b, &out);
-	host_flush(h);
+	stage_forge(from, &(struct stage_segment){flags, seq, ack, len, 0});
 	stage_pass(5 * MS);
 }
 
@@ -393,17 +361,12 @@ static void damaging(void *arg, const uint8_t *frame, uint16_t len)
 	wire.receive(wire.arg, copy, len);
 }
 
-static const struct splice *first_splice(void)
-{
-	return slab_at(&st.w->splice_slab, 0);
-}
-
 /* RFC 5961: a RST must be exact; else it is asked back, and the true peer does not confirm. */
 static void forged_resets_do_nothing(void **state)
 {
 	struct line *c = begin();
-	const struct tcp_frozen *up = &first_splice()->seen[FLOW_SERVER];
-	const struct tcp_frozen *cl = &first_splice()->seen[FLOW_CLIENT];
+	const struct tcp_frozen *up = &stage_splice()->seen[FLOW_SERVER];
+	const struct tcp_frozen *cl = &stage_splice()->seen[FLOW_CLIENT];
 
 	(void)state;
 	forge(FLOW_SERVER, 4, up->rcv_nxt + 1, up->snd_nxt, 0);
@@ -417,7 +380,7 @@ static void forged_resets_do_nothing(void **state)
 	assert_int_equal(st.w->stats.ends[DROP_TCP_CHALLENGE], 3);
 	assert_int_equal(stage_count(COUNT_SPLICES), 1);
 	finish(c);
-	one_more(c);
+	stage_one_more(c);
 }
 
 /*
@@ -455,15 +418,15 @@ static void damage_is_found(void **state)
 	stage_say_bytes(stage_v1(0), body + LONG / 2 + n * part, LONG / 2 - n * part);
 	stage_pass(SECOND);
 	heard_body(c);
-	one_more(c);
+	stage_one_more(c);
 }
 
 /* Acknowledgements of what was not sent, bytes far beyond the window, flags that cannot be: no further. */
 static void nonsense_goes_no_further(void **state)
 {
 	struct line *c = begin();
-	const struct tcp_frozen *up = &first_splice()->seen[FLOW_SERVER];
-	const struct tcp_frozen *cl = &first_splice()->seen[FLOW_CLIENT];
+	const struct tcp_frozen *up = &stage_splice()->seen[FLOW_SERVER];
+	const struct tcp_frozen *cl = &stage_splice()->seen[FLOW_CLIENT];
 
 	(void)state;
 	forge(FLOW_CLIENT, 0x10, cl->rcv_nxt, cl->snd_nxt + 0x30000000, 0);
@@ -473,7 +436,7 @@ static void nonsense_goes_no_further(void **state)
 	forge(FLOW_SERVER, 0, up->rcv_nxt, up->snd_nxt, 10);
 	assert_int_equal(st.w->stats.ends[DROP_TCP_BAD_STATE], 1);
 	finish(c);
-	one_more(c);
+	stage_one_more(c);
 }
 
 /* ---- tunnels ----------------------------------------------------------------------------- */
@@ -548,7 +511,7 @@ static void tunnel_is_alike(void **state)
 
 	(void)state;
 	tunnel();
-	sp = first_splice();
+	sp = stage_splice();
 	assert_int_equal(sp->seen[FLOW_CLIENT].snd_ws, sp->seen[FLOW_SERVER].rcv_ws);
 }
 
@@ -597,45 +560,20 @@ static void tunnel_does_not_wait_for_ever(void **state)
 	assert_int_equal(stage_count(COUNT_SPLICES), 1); /* now it is quiet */
 }
 
-/* A bare ACK with a time stamp, as of one who does not know any number of the connection. */
-static void forge_clock(enum flow_side_id from, uint32_t seq, uint32_t ack, uint32_t tsval)
-{
-	const struct splice *sp = first_splice();
-	const struct flow_side *f = &sp->flow->side[from];
-	struct host *h = from == FLOW_CLIENT ? &st.client.host : &st.v1.host;
-	struct ip_addr src = flow_peer(f);
-	const struct ip_addr *dst = net_own(worker_net(st.w), f->local);
-	struct buf *b = bufs_from(&h->pool, body, 0);
-	struct net_path path = {0};
-	struct net_segment out = {&src, dst, b->data - 32, 32, NET_SUM_UNKNOWN};
-	uint8_t *l4 = out.l4;
-
-	memset(l4, 0, 32);
-	memcpy(l4, &f->rport, 2);
-	memcpy(l4 + 2, &f->lport, 2);
-	seq = htonl(seq), ack = htonl(ack), tsval = htonl(tsval);
-	memcpy(l4 + 4, &seq, 4);
-	memcpy(l4 + 8, &ack, 4);
-	l4[12] = 8 << 4;
-	l4[13] = TCP_FLAG_ACK;
-	l4[14] = 0xff;
-	memcpy(l4 + 20, "\1\1\10\12", 4);
-	memcpy(l4 + 24, &tsval, 4);
-	net_send_tcp(h->net, &path, b, &out);
-	host_flush(h);
-	stage_pass(5 * MS);
-}
-
 /* Numbers of a thousand million bytes ago: the clocks stay as they are, and both connections go on. */
 static void forge_clock_of(enum flow_side_id from)
 {
 	struct line *c = begin();
-	const struct tcp_frozen *seen = &first_splice()->seen[from];
+	const struct tcp_frozen *seen = &stage_splice()->seen[from];
 
-	forge_clock(from, seen->rcv_nxt - 1000000000, seen->snd_nxt - 1000000000,
-	            seen->ts_recent + 1000000000);
+	/* of one who does not know any number of the connection */
+	stage_forge(from, &(struct stage_segment){.flags = TCP_FLAG_ACK,
+	                                          .seq = seen->rcv_nxt - 1000000000,
+	                                          .ack = seen->snd_nxt - 1000000000,
+	                                          .tsval = seen->ts_recent + 1000000000});
+	stage_pass(5 * MS);
 	finish(c);
-	one_more(c);
+	stage_one_more(c);
 }
 
 static void forged_clocks_of_servers_do_nothing(void **state)

@@ -4,16 +4,12 @@
  * it, whatever happens while it does not let go. A device that is stuck keeps every rule until it is not.
  */
 #include "card.h"
-#include "net_state.h"
-#include "splice.h"
-#include "stage.h"
+#include "stage_splice.h"
 #include "tcp_state.h"
 #include "test.h"
 #include "wire.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LONG \
@@ -131,15 +127,6 @@ static void finish(struct line *c)
 	assert_int_equal(st.w->flows.slab.used, 0);
 }
 
-static void one_more(struct line *c)
-{
-	stage_v1(0)->len = 0;
-	stage_say(c, GET);
-	stage_heard(stage_v1(0), GET_UP("1"));
-	stage_say(stage_v1(0), OK("hi"));
-	stage_heard(c, OK_DOWN("hi"));
-}
-
 /* ---- to the end ---------------------------------------------------------------------------- */
 
 static void passes_bodies_on(void **state)
@@ -149,7 +136,7 @@ static void passes_bodies_on(void **state)
 	(void)state;
 	finish(c);
 	assert_int_equal(removed(OFFLOAD_WHY_LIMIT), 1);
-	one_more(c);
+	stage_one_more(c);
 	assert_int_equal(st.v1.n, 1);
 	assert_int_equal(st.v1.host.counters[COUNT_TCP_RETRANSMITS], 0);
 	assert_int_equal(st.w->stats.dests[st.weir.before.dests[0].stats.index].rx_bytes, LONG + 2);
@@ -185,7 +172,7 @@ static void waits_for_the_last_byte(void **state)
 	let_go();
 	heard_body(c);
 	assert_int_equal(stage_count(COUNT_SPLICES), 0);
-	one_more(c);
+	stage_one_more(c);
 }
 
 /* Also when the end of the body could be told exactly, in units of the window's scale. */
@@ -338,7 +325,7 @@ static void is_not_idle(void **state)
 	stage_say_bytes(stage_v1(0), body + LONG - 1, 1);
 	stage_pass(SECOND);
 	heard_body(c);
-	one_more(c);
+	stage_one_more(c);
 }
 
 /* ---- stops before -------------------------------------------------------------------------- */
@@ -426,30 +413,6 @@ static void repairs_what_nobody_saw(void **state)
 	stage_heard(stage_v1(0), GET_UP("1"));
 }
 
-/* A bare ACK of the server, as from before. */
-static void send_old_ack(void)
-{
-	const struct splice *sp = slab_at(&st.w->splice_slab, 0);
-	const struct flow_side *f = &sp->flow->side[FLOW_SERVER];
-	struct ip_addr src = flow_peer(f);
-	const struct ip_addr *dst = net_own(worker_net(st.w), f->local);
-	struct buf *b = bufs_from(&st.v1.host.pool, body, 0);
-	struct net_path path = {0};
-	struct net_segment out = {&src, dst, b->data - 20, 20, NET_SUM_UNKNOWN};
-	uint8_t *l4 = out.l4;
-
-	memset(l4, 0, 20);
-	memcpy(l4, &f->rport, 2);
-	memcpy(l4 + 2, &f->lport, 2);
-	wire_put32(l4 + 4, sp->next);
-	wire_put32(l4 + 8, sp->seen[FLOW_SERVER].snd_nxt);
-	l4[12] = 5 << 4;
-	l4[13] = 0x10;
-	l4[14] = 0xff;
-	net_send_tcp(st.v1.host.net, &path, b, &out);
-	host_flush(&st.v1.host);
-}
-
 /* An answer that is older than it seems: the client has acknowledged more, so the server is asked again. */
 static void old_answer_is_no_answer(void **state)
 {
@@ -464,7 +427,10 @@ static void old_answer_is_no_answer(void **state)
 	stage_pass(100 * MS);
 	assert_int_equal(card.device.nic.used, 0);
 	st.world.wire.loss_ppm = 0;
-	send_old_ack();
+	stage_forge(FLOW_SERVER,
+	            &(struct stage_segment){.flags = TCP_FLAG_ACK,
+	                                    .seq = stage_splice()->next,
+	                                    .ack = stage_splice()->seen[FLOW_SERVER].snd_nxt});
 	stage_pass(1 * MS);
 	assert_int_equal(stage_count(COUNT_SPLICES), 1);
 	stage_pass(5 * SECOND);
@@ -516,7 +482,7 @@ static void tells_our_window_again(void **state)
 	let_go();
 	heard_body(c);
 	assert_true(c->conn->snd_wnd > 30000);
-	one_more(c);
+	stage_one_more(c);
 }
 
 /* ---- ends too early ------------------------------------------------------------------------ */
@@ -705,7 +671,7 @@ static void not_uploads(void **state)
 static void passes_huge_bodies_on(void **state)
 {
 	struct line *c = begin();
-	struct splice *sp = slab_at(&st.w->splice_slab, 0);
+	struct splice *sp = stage_splice();
 
 	(void)state;
 	assert_int_equal(card.device.nic.used, 1);
@@ -714,14 +680,14 @@ static void passes_huge_bodies_on(void **state)
 	stage_pass(SECOND);
 	heard_body(c);
 	assert_int_equal(stage_count(COUNT_SPLICES), 0);
-	one_more(c);
+	stage_one_more(c);
 }
 
 /* The window that the server was told of before is as old: afterwards it is told of what there is. */
 static void tells_no_window_of_long_ago(void **state)
 {
 	struct line *c = begin();
-	struct tcp_conn *up = ((struct splice *)slab_at(&st.w->splice_slab, 0))->session->up->conn;
+	struct tcp_conn *up = stage_splice()->session->up->conn;
 
 	(void)state;
 	up->rcv_adv -= 0x90000000;
@@ -729,7 +695,7 @@ static void tells_no_window_of_long_ago(void **state)
 	stage_pass(SECOND);
 	heard_body(c);
 	assert_int_equal(stage_count(COUNT_SPLICES), 0);
-	one_more(c);
+	stage_one_more(c);
 	assert_true(up->rcv_adv - up->rcv_nxt <= st.w->tcp->config.rcvbuf_bytes + 16);
 }
 
@@ -757,31 +723,6 @@ static void second_probe_stays_here(void **state)
 	assert_int_equal(has(c), LONG);
 }
 
-/* A segment without data, as from the server. */
-static void forge(uint8_t flags, uint32_t seq, uint32_t ack)
-{
-	const struct splice *sp = slab_at(&st.w->splice_slab, 0);
-	const struct flow_side *f = &sp->flow->side[FLOW_SERVER];
-	struct ip_addr src = flow_peer(f);
-	const struct ip_addr *dst = net_own(worker_net(st.w), f->local);
-	struct buf *b = bufs_from(&st.v1.host.pool, body, 0);
-	struct net_path path = {0};
-	struct net_segment out = {&src, dst, b->data - 20, 20, NET_SUM_UNKNOWN};
-	uint8_t *l4 = out.l4;
-
-	memset(l4, 0, 20);
-	memcpy(l4, &f->rport, 2);
-	memcpy(l4 + 2, &f->lport, 2);
-	wire_put32(l4 + 4, seq);
-	wire_put32(l4 + 8, ack);
-	l4[12] = 5 << 4;
-	l4[13] = flags;
-	l4[14] = 0xff;
-	net_send_tcp(st.v1.host.net, &path, b, &out);
-	host_flush(&st.v1.host);
-	stage_pass(5 * MS);
-}
-
 /* The edge of the window is told in units; a challenge does not round it up past the end of the body. */
 static void challenge_opens_nothing(void **state)
 {
@@ -792,7 +733,7 @@ static void challenge_opens_nothing(void **state)
 	(void)state;
 	st.w->tcp->rcv_ws = 5;
 	c = begin_stuck();
-	sp = slab_at(&st.w->splice_slab, 0);
+	sp = stage_splice();
 	stage_say_bytes(stage_v1(0), body + LONG / 2, at - LONG / 2);
 	stage_pass(SECOND);
 	for (; at < LONG - 50; at++) {
@@ -802,7 +743,9 @@ static void challenge_opens_nothing(void **state)
 	assert_int_equal(has(c), at);
 	assert_int_equal(card.device.nic.used, 1);
 	assert_true((int32_t)(sp->seen[FLOW_SERVER].rcv_adv - sp->limit) < 0);
-	forge(0x02, sp->seen[FLOW_SERVER].rcv_nxt + 1, 0);
+	stage_forge(FLOW_SERVER, &(struct stage_segment){.flags = TCP_FLAG_SYN,
+	                                                 .seq = sp->seen[FLOW_SERVER].rcv_nxt + 1});
+	stage_pass(5 * MS);
 	stage_say_bytes(stage_v1(0), body + at, LONG - at);
 	stage_say(stage_v1(0), "HTTP/1.1 408 Request Timeout\r\n\r\n");
 	stage_pass(SECOND);
