@@ -421,6 +421,23 @@ static void damage_is_found(void **state)
 	stage_one_more(c);
 }
 
+/* Nor does a FIN whose numbers are those of long ago: the splice goes on. */
+static void forged_ends_do_nothing(void **state)
+{
+	struct line *c = begin();
+	const struct splice *sp = stage_splice();
+	const struct tcp_frozen *up = &sp->seen[FLOW_SERVER];
+
+	(void)state;
+	forge(FLOW_SERVER, TCP_FLAG_FIN | TCP_FLAG_ACK, up->rcv_nxt - 1000000000, up->snd_nxt, 0);
+	forge(FLOW_SERVER, TCP_FLAG_FIN | TCP_FLAG_ACK, up->rcv_nxt, up->snd_nxt - 1000000000, 0);
+	forge(FLOW_SERVER, TCP_FLAG_FIN | TCP_FLAG_ACK, up->rcv_nxt - 1000000000, up->snd_nxt, 10);
+	assert_int_equal(st.w->stats.ends[DROP_TCP_WINDOW], 3);
+	assert_false(sp->stopping);
+	finish(c);
+	stage_one_more(c);
+}
+
 /* Acknowledgements of what was not sent, bytes far beyond the window, flags that cannot be: no further. */
 static void nonsense_goes_no_further(void **state)
 {
@@ -610,6 +627,7 @@ int main(void)
 		STAGE_TEST(forged_resets_do_nothing),
 		STAGE_TEST(forged_clocks_of_servers_do_nothing),
 		STAGE_TEST(forged_clocks_of_clients_do_nothing),
+		STAGE_TEST(forged_ends_do_nothing),
 		STAGE_TEST(nonsense_goes_no_further),
 		STAGE_TEST(damage_is_found),
 		STAGE_TEST(tunnel_needs_no_session),
