@@ -29,7 +29,6 @@ struct card {
 	struct card_transit transit[CARD_TRANSIT_MAX];
 	uint32_t n_transit;
 	uint64_t passed_on; /* frames */
-	bool spoiled;       /* a damaged frame came since this was set to false */
 };
 
 /**

@@ -21,7 +21,6 @@
 #include "card.h"
 
 #include <arpa/inet.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,31 +46,11 @@ struct scene {
 	uint64_t reset_us, drain_us, cut_us;
 	uint32_t reset_ppm;
 	bool chaotic, slow, drained;
-	uint32_t damage_ppm;
 };
 
 static struct scene s;
 static bool bodies;
-static uint64_t seed_now;
 static uint64_t sum_by_device, sum_frames, sum_rules, sum_resets, sum_splices;
-
-static const char *mode(void)
-{
-	return bodies ? "bodies" : "flows";
-}
-
-static void fail(const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(stderr, "sim_offload: seed %llu: ", (unsigned long long)seed_now);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fprintf(stderr, "\nreplay with: sim_offload %s %llu\n", mode(),
-	        (unsigned long long)seed_now);
-	exit(1);
-}
 
 /* ---- Weir and the device ------------------------------------------------------------------- */
 
@@ -168,28 +147,17 @@ static void make_weir(void)
 static void make_wire(struct world *w)
 {
 	static const uint32_t loss[] = {0, 0, 0, 10000, 30000};
-	struct wire *l = &w->wire;
+	struct wire_odds wire = {0, 200000, 300000, 300000, 2000};
 
-	l->loss_ppm = loss[world_random(w, 5)];
-	l->double_ppm = world_chance(w, 200000) ? 20000 : 0;
-	l->reorder_ppm = world_chance(w, 300000) ? 50000 : 0;
-	l->reorder_us = 20000;
-	l->damage_ppm = world_chance(w, 300000) ? 5000 : 0;
-	l->delay_min_us = world_random(w, 2000);
-	l->delay_max_us = l->delay_min_us + world_random(w, 3) * world_random(w, 2000);
-	l->hold_us = world_random(w, 3) * 1000;
+	wire.loss_ppm = loss[world_random(w, 5)];
+	world_draw_wire(w, &wire);
 }
 
-static struct host_config host_config(struct world *w, const char *address, uint16_t port)
+static struct host_config draw_host(const char *address, uint16_t port)
 {
-	uint32_t small = bodies ? 50000 : 100000;
+	const struct host_odds odds = {bodies ? 50000 : 100000, 16000, 5, 16000, 5};
 
-	return (struct host_config){.address = address,
-	                            .mtu = (uint16_t)(world_chance(w, small) ? 300 : 1500),
-	                            .rcvbuf = 16000u << world_random(w, 5),
-	                            .sndbuf = 16000u << world_random(w, 5),
-	                            .pool = 200000,
-	                            .listen_port = port};
+	return host_draw(&s.world, &odds, address, port);
 }
 
 static void make_client(struct client *k)
@@ -215,7 +183,7 @@ static void make_clients(void)
 {
 	struct world *w = &s.world;
 	struct clients *c = &s.clients;
-	struct host_config hc = host_config(w, "10.0.0.1", 0);
+	struct host_config hc = draw_host("10.0.0.1", 0);
 
 	host_init(&c->host, w, &hc);
 	c->n = 1 + world_random(w, bodies ? CLIENTS_MAX / 4 : CLIENTS_MAX);
@@ -245,15 +213,14 @@ static void make_scene(uint64_t seed)
 	memset(&s, 0, sizeof(s));
 	world_init(&s.world, seed);
 	make_wire(&s.world);
-	s.damage_ppm = s.world.wire.damage_ppm;
 	s.cut_us = UINT64_MAX;
 	s.chaotic = world_chance(&s.world, 400000);
 	if (s.chaotic)
 		s.chaos = (struct apps_chaos){30000, 60000, 50000, 200000, bodies ? 200000 : 0};
 	make_weir();
 	make_clients();
-	c1 = host_config(&s.world, "10.0.0.11", 80);
-	c2 = host_config(&s.world, "10.0.0.12", 80);
+	c1 = draw_host("10.0.0.11", 80);
+	c2 = draw_host("10.0.0.12", 80);
 	host_init(&s.v1.host, &s.world, &c1);
 	host_init(&s.v2.host, &s.world, &c2);
 	s.v1.version = "v1";
@@ -363,16 +330,12 @@ static void step(void)
 	card_turn(&s.card);
 	reset_things();
 	world_deliver(w);
-	/* two bits may make up for each other, and no sum would tell: a damaged frame is not damaged again */
-	w->wire.damage_ppm = s.card.spoiled ? 0 : s.damage_ppm;
 	weir_turn(&s.weir);
-	w->wire.damage_ppm = s.damage_ppm;
-	s.card.spoiled = false;
 	drain();
 	hosts_turn();
 	bad = card_check(&s.card);
 	if (bad)
-		fail("%s", bad);
+		sim_fail("%s", bad);
 }
 
 static uint32_t requests_done(void)
@@ -396,7 +359,7 @@ static void run_requests(void)
 			client_start(&s.clients, started++);
 		step();
 		if (s.world.now_us > end)
-			fail("%u requests answered after four hours", requests_done());
+			sim_fail("%u requests answered after four hours", requests_done());
 	}
 }
 
@@ -419,23 +382,24 @@ static void run_down(void)
 	while (left() || weir_counter(&s.weir, COUNT_TCP_CONNS) || s.world.n_heap) {
 		step();
 		if (s.world.now_us > end)
-			fail("after two hours there are still %u rules, %u questions, %u frames in "
-			     "the device, %u entries, %u flows (state %u), %llu connections",
-			     s.card.device.nic.used, s.card.device.n_asked, s.card.n_transit,
-			     s.weir.w[0]->offload.slab.used, s.weir.w[0]->flows.slab.used,
-			     flow_at(&s.weir.w[0]->flows, 0)->state,
-			     (unsigned long long)weir_counter(&s.weir, COUNT_TCP_CONNS));
+			sim_fail("after two hours there are still %u rules, %u questions, %u "
+			         "frames in "
+			         "the device, %u entries, %u flows (state %u), %llu connections",
+			         s.card.device.nic.used, s.card.device.n_asked, s.card.n_transit,
+			         s.weir.w[0]->offload.slab.used, s.weir.w[0]->flows.slab.used,
+			         flow_at(&s.weir.w[0]->flows, 0)->state,
+			         (unsigned long long)weir_counter(&s.weir, COUNT_TCP_CONNS));
 	}
 }
 
 static void check_answers(void)
 {
 	if (s.clients.wrong)
-		fail("%llu wrong answers; first: %s", (unsigned long long)s.clients.wrong,
-		     s.clients.why);
+		sim_fail("%llu wrong answers; first: %s", (unsigned long long)s.clients.wrong,
+		         s.clients.why);
 	if (s.v1.bad + s.v2.bad)
-		fail("%llu request bodies arrived damaged",
-		     (unsigned long long)(s.v1.bad + s.v2.bad));
+		sim_fail("%llu request bodies arrived damaged",
+		         (unsigned long long)(s.v1.bad + s.v2.bad));
 	/* refused: ports of ours that a slow device does not let go of are none to give out */
 	if (s.chaotic || weir_counter(&s.weir, COUNT_TCP_NO_PORT))
 		return;
@@ -443,8 +407,8 @@ static void check_answers(void)
 		const struct client *c = &s.clients.list[i];
 
 		if (c->failed || c->errors || c->done != c->n)
-			fail("client %u: %u of %u answered, %llu errors", i, c->done, c->n,
-			     (unsigned long long)c->errors);
+			sim_fail("client %u: %u of %u answered, %llu errors", i, c->done, c->n,
+			         (unsigned long long)c->errors);
 	}
 }
 
@@ -453,7 +417,7 @@ static void check_books(void)
 	const char *bad = weir_books(&s.weir);
 
 	if (bad)
-		fail("at the end: %s", bad);
+		sim_fail("at the end: %s", bad);
 	for (uint32_t i = 0; i < s.weir.n; i++) {
 		const struct offload_counts *c = worker_offload(s.weir.w[i], 0);
 		uint64_t removed = 0;
@@ -461,9 +425,9 @@ static void check_books(void)
 		for (int k = 0; k < OFFLOAD_WHYS; k++)
 			removed += c->removed[k];
 		if (c->rules || c->inserted != removed)
-			fail("worker %u: %llu rules, %llu inserted, %llu removed", i,
-			     (unsigned long long)c->rules, (unsigned long long)c->inserted,
-			     (unsigned long long)removed);
+			sim_fail("worker %u: %llu rules, %llu inserted, %llu removed", i,
+			         (unsigned long long)c->rules, (unsigned long long)c->inserted,
+			         (unsigned long long)removed);
 	}
 }
 
@@ -471,7 +435,7 @@ static void describe(void)
 {
 	printf("seed %llu: %u workers, %u clients, %u requests, %s, device %s%s, %llu resets; "
 	       "%llu frames, %llu by the device, %llu rules, %llu splices, %.1f s simulated\n",
-	       (unsigned long long)seed_now, s.weir.n, s.clients.n, requests_done(),
+	       (unsigned long long)sim_now.seed, s.weir.n, s.clients.n, requests_done(),
 	       s.chaotic ? "chaotic" : "orderly", offload_level_name(s.card.ports[0].level[0][0]),
 	       s.slow ? ", slow" : "", (unsigned long long)s.card.device.resets,
 	       (unsigned long long)s.world.frames, (unsigned long long)s.card.passed_on,
@@ -484,7 +448,7 @@ static void run_seed(uint64_t seed, bool talk)
 {
 	uint32_t leaked;
 
-	seed_now = seed;
+	sim_now.seed = seed;
 	make_scene(seed);
 	run_requests();
 	check_answers();
@@ -504,7 +468,7 @@ static void run_seed(uint64_t seed, bool talk)
 	card_fini(&s.card);
 	leaked = weir_fini(&s.weir);
 	if (leaked)
-		fail("%u buffers leaked", leaked);
+		sim_fail("%u buffers leaked", leaked);
 }
 
 int main(int argc, char **argv)
@@ -517,12 +481,14 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: sim_offload flows|bodies SEED [COUNT]\n");
 		return 2;
 	}
+	sim_now.program = "sim_offload";
+	sim_now.mode = argv[1];
 	for (uint64_t i = 0; i < count; i++)
 		run_seed(first + i, argc <= 3);
 	if (argc > 3)
 		printf("%s: %llu seeds from %llu: %llu frames, %llu of them by the device, %llu "
 		       "rules, %llu splices, %llu resets\n",
-		       mode(), (unsigned long long)count, (unsigned long long)first,
+		       sim_now.mode, (unsigned long long)count, (unsigned long long)first,
 		       (unsigned long long)sum_frames, (unsigned long long)sum_by_device,
 		       (unsigned long long)sum_rules, (unsigned long long)sum_splices,
 		       (unsigned long long)sum_resets);
