@@ -127,6 +127,19 @@ static void finish(struct line *c)
 	assert_int_equal(st.w->flows.slab.used, 0);
 }
 
+static void say_but_the_last(void)
+{
+	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2 - 1);
+	stage_pass(SECOND);
+}
+
+/* v1 sends a byte into a window that is closed, as those do who probe it so; no segment of ours comes behind it. */
+static void probe(const char *byte)
+{
+	stage_v1(0)->conn->snd_wnd = 1;
+	stage_say_bytes(stage_v1(0), byte, 1);
+}
+
 /* ---- to the end ---------------------------------------------------------------------------- */
 
 static void passes_bodies_on(void **state)
@@ -200,10 +213,8 @@ static void last_byte_passes(void **state)
 	struct line *c = begin_stuck();
 
 	(void)state;
-	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2 - 1);
-	stage_pass(SECOND);
-	stage_v1(0)->conn->snd_wnd = 1; /* of its probe */
-	stage_say_bytes(stage_v1(0), body + LONG - 1, 1);
+	say_but_the_last();
+	probe(body + LONG - 1);
 	stage_pass(SECOND);
 	assert_int_equal(has(c), LONG);
 	assert_int_equal(stage_v1(0)->conn->snd_una,
@@ -230,10 +241,8 @@ static void resets_behind_the_end(void **state)
 	struct line *c = begin_stuck();
 
 	(void)state;
-	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2 - 1);
-	stage_pass(SECOND);
-	stage_v1(0)->conn->snd_wnd = 1; /* of its probe */
-	stage_say_bytes(stage_v1(0), body + LONG - 1, 1);
+	say_but_the_last();
+	probe(body + LONG - 1);
 	stage_reset(stage_v1(0));
 	stage_pass(SECOND);
 	heard_body(c);
@@ -257,10 +266,8 @@ static void client_resets_behind_the_end(void **state)
 	struct line *c = begin_stuck(), *other = stage_dial();
 
 	(void)state;
-	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2 - 1);
-	stage_pass(SECOND);
-	stage_v1(0)->conn->snd_wnd = 1; /* of its probe */
-	stage_say_bytes(stage_v1(0), body + LONG - 1, 1);
+	say_but_the_last();
+	probe(body + LONG - 1);
 	heard_body(c);
 	stage_reset(c);
 	assert_int_equal(card.device.nic.used, 1);
@@ -279,8 +286,7 @@ static void client_acknowledges_too_much(void **state)
 	uint32_t left;
 
 	(void)state;
-	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2 - 1);
-	stage_pass(SECOND);
+	say_but_the_last();
 	left = LONG - (uint32_t)has(c);
 	c->conn->rcv_nxt += left;
 	stage_say(c, "G");
@@ -474,10 +480,8 @@ static void tells_our_window_again(void **state)
 	st.v1.host.tcp->config.rcvbuf_bytes = 1500; /* all that it ever offers */
 	c = begin_stuck();
 	assert_true(c->conn->snd_wnd < 8000);
-	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2 - 1);
-	stage_pass(SECOND);
-	stage_v1(0)->conn->snd_wnd = 1; /* of its probe: no segment of ours comes behind it */
-	stage_say_bytes(stage_v1(0), body + LONG - 1, 1);
+	say_but_the_last();
+	probe(body + LONG - 1);
 	assert_true(c->conn->snd_wnd < 8000);
 	let_go();
 	heard_body(c);
@@ -706,18 +710,13 @@ static void tells_no_window_of_long_ago(void **state)
 static void second_probe_stays_here(void **state)
 {
 	struct line *c = begin_stuck();
-	size_t n;
 
 	(void)state;
-	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2 - 1);
+	say_but_the_last();
+	probe(body + LONG - 1);
 	stage_pass(SECOND);
-	stage_v1(0)->conn->snd_wnd = 1; /* of its probe */
-	stage_say_bytes(stage_v1(0), body + LONG - 1, 1);
-	stage_pass(SECOND);
-	n = has(c);
-	assert_int_equal(n, LONG);
-	stage_v1(0)->conn->snd_wnd = 1; /* of the next */
-	stage_say_bytes(stage_v1(0), "X", 1);
+	assert_int_equal(has(c), LONG);
+	probe("X");
 	stage_pass(SECOND);
 	assert_int_equal(card.device.nic.used, 1);
 	assert_int_equal(has(c), LONG);
@@ -773,10 +772,8 @@ static void lost_question_is_asked_again(void **state)
 	struct line *c = begin_stuck();
 
 	(void)state;
-	stage_say_bytes(stage_v1(0), body + LONG / 2, LONG - LONG / 2 - 1);
-	stage_pass(SECOND);
-	stage_v1(0)->conn->snd_wnd = 1; /* of its probe */
-	stage_say_bytes(stage_v1(0), body + LONG - 1, 1);
+	say_but_the_last();
+	probe(body + LONG - 1);
 	stage_pass(SECOND);
 	assert_int_equal(has(c), LONG);
 	to_v1.receive = st.v1.host.nic->receive;
